@@ -1,0 +1,85 @@
+"""Synthetic radio sky: calibrated cutouts in Jy/beam from semantic masks, by latent diffusion.
+
+The public names are loaded when they are first used: ``import radiff`` imports neither torch nor astropy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from radiff.data.collection import Collection
+    from radiff.errors import InputError
+    from radiff.generate import Generator
+    from radiff.masks import (
+        CLASSES,
+        AnnotateOptions,
+        Annotation,
+        annotate,
+        read_annotation,
+        read_mask,
+        write_annotation,
+        write_mask,
+    )
+    from radiff.sky import Beam, Cutout, HeaderWarning, background_rms, read_catalog, read_cutout, write_cutout
+
+    __version__: str
+
+# Public name -> the module that it is loaded from.
+_HOMES = {
+    "CLASSES": "radiff.masks",
+    "AnnotateOptions": "radiff.masks",
+    "Annotation": "radiff.masks",
+    "Beam": "radiff.sky",
+    "Collection": "radiff.data.collection",
+    "Cutout": "radiff.sky",
+    "Generator": "radiff.generate",
+    "HeaderWarning": "radiff.sky",
+    "InputError": "radiff.errors",
+    "annotate": "radiff.masks",
+    "background_rms": "radiff.sky",
+    "read_annotation": "radiff.masks",
+    "read_catalog": "radiff.sky",
+    "read_cutout": "radiff.sky",
+    "read_mask": "radiff.masks",
+    "write_annotation": "radiff.masks",
+    "write_cutout": "radiff.sky",
+    "write_mask": "radiff.masks",
+}
+
+__all__ = [
+    "CLASSES",
+    "AnnotateOptions",
+    "Annotation",
+    "Beam",
+    "Collection",
+    "Cutout",
+    "Generator",
+    "HeaderWarning",
+    "InputError",
+    "__version__",
+    "annotate",
+    "background_rms",
+    "read_annotation",
+    "read_catalog",
+    "read_cutout",
+    "read_mask",
+    "write_annotation",
+    "write_cutout",
+    "write_mask",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name == "__version__":
+        value = import_module("importlib.metadata").version("radiff")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'radiff' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

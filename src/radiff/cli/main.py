@@ -1,0 +1,129 @@
+"""Command line to verbs: ``radiff VERB ...``. Knows no images; a verb's module is imported only when it is run.
+
+A verb's module has ``register(app: typer.Typer) -> None``, which adds the command (or group) of that name to `app`.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from radiff.cli.outcome import BAD_INPUT, INTERRUPTED, FolderErrors, explain, finish, plain_warnings, say
+
+__all__ = ["VERBS", "FolderErrors", "app", "finish", "main"]
+
+# Verb, module in radiff.cli, line in `radiff --help`; in the order of the work.
+VERBS: tuple[tuple[str, str, str], ...] = (
+    ("demo", "demo", "Generate radio images with the weights and masks in the box."),
+    ("annotate", "annotate", "Draw raw masks from FITS maps, and a sheet to review them."),
+    ("cut", "cut", "Cut annotated maps into a collection of cutouts."),
+    ("stats", "stats", "Print and draw what is in a collection."),
+    ("train", "train", "Train the autoencoder or the denoiser on a collection."),
+    ("generate", "generate", "Make calibrated cutouts in Jy/beam from masks."),
+    ("check", "check", "Measure reconstructions and generated images against real ones."),
+    ("info", "info", "Say what a FITS file, a collection or a weights folder is."),
+)
+
+
+class LazyGroup(TyperGroup):
+    """Verbs known by name and help line; `resolve_command` imports the one that is asked for."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.modules = {verb: module for verb, module, _ in VERBS}
+        for verb, _, summary in VERBS:
+            self.add_command(TyperCommand(verb, help=summary, rich_markup_mode=None), verb)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.modules)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, stub, rest = super().resolve_command(ctx, args)
+        return name, stub if name is None else load_verb(name, self.modules[name]), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        with handled():
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+
+
+def load_verb(verb: str, module: str) -> Any:
+    """The command `verb` of ``radiff.cli.<module>``."""
+    room = typer.Typer(rich_markup_mode=None)
+    import_module(f"radiff.cli.{module}").register(room)
+    return typer.main.get_group(room).commands[verb]  # type: ignore[attr-defined]
+
+
+@contextmanager
+def handled() -> Iterator[None]:
+    """Turn what a user can mend, an interruption or a closed pipe into a line on stderr and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        silence_stdout()
+        raise typer.Exit(0) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise
+        say(line)
+        raise typer.Exit(BAD_INPUT) from error
+
+
+def silence_stdout() -> None:
+    """Send what is still buffered nowhere: nobody reads the other end (``radiff info x | head -1``)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from radiff import __version__
+
+        print(f"radiff {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Synthetic radio sky: from FITS maps to masks, collections, networks and calibrated cutouts."""
+
+
+def main() -> None:
+    """Entry point of the command ``radiff``."""
+    plain_warnings()
+    try:
+        app(prog_name="radiff")
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            silence_stdout()
+
+
+if __name__ == "__main__":
+    main()

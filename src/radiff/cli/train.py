@@ -1,0 +1,112 @@
+"""``radiff train autoencoder|denoiser``: parses and prints; the work is done by `radiff.training`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from radiff.cli.outcome import say
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoint, weights, logs, sheets.")]
+PresetName = Annotated[str, typer.Option("--preset", help="smoke, cpu, gpu, paper, or a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting, e.g. --set denoiser.loop.steps=2000; repeat.")
+]
+Minutes = Annotated[float | None, typer.Option(min=0, help="Stop after so long, with a checkpoint to go on from.")]
+PackFolder = Annotated[Path | None, typer.Option("--pack", help="Where training packs lie; default: RUN/pack.")]
+Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from the run's checkpoint, if any.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the settings and leave.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes that build the packs; default: all cores.")]
+CollectionFolder = Annotated[Path, typer.Argument(help="Folder made by 'radiff cut', with train and val splits.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group ``train``."""
+    group = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train a network on a collection.")
+    group.command("autoencoder")(autoencoder)
+    group.command("denoiser")(denoiser)
+    app.add_typer(group, name="train")
+
+
+def autoencoder(
+    collection: CollectionFolder,
+    output: Output,
+    preset: PresetName = "cpu",
+    overrides: Overrides = None,
+    max_minutes: Minutes = None,
+    pack: PackFolder = None,
+    resume: Resume = True,
+    device: Device = "auto",
+    workers: Workers = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Train the autoencoder: images to latents and back.
+
+    Weights land in RUN/weights. A run that was stopped or killed goes on where its last checkpoint was, with the same
+    loss curve. Several processes or GPUs: torchrun --nproc_per_node 2 -m radiff train autoencoder ...
+
+    Example: radiff train autoencoder collection -o runs/autoencoder --preset cpu --max-minutes 30
+    """
+    settings = _settings(preset, overrides, "autoencoder", dry_run)
+    from radiff.data.collection import Collection
+    from radiff.training.run import RunOptions, train_autoencoder
+
+    options = RunOptions(output, pack, resume, max_minutes, device, workers, _print_figures)
+    _close(train_autoencoder(Collection.open(collection), settings, options), settings.autoencoder.loop.steps, output)
+
+
+def denoiser(
+    collection: CollectionFolder,
+    output: Output,
+    autoencoder: Annotated[str, typer.Option(help="Weights folder with the autoencoder; 'default': the package's.")],
+    preset: PresetName = "cpu",
+    overrides: Overrides = None,
+    init: Annotated[str | None, typer.Option(help="Weights whose denoiser to start from (fine-tuning).")] = None,
+    max_minutes: Minutes = None,
+    pack: PackFolder = None,
+    resume: Resume = True,
+    device: Device = "auto",
+    workers: Workers = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Train the denoiser: noise and a mask to latents.
+
+    Weights of both networks land in RUN/weights, ready for 'radiff generate --weights'. A run that was stopped or
+    killed goes on where its last checkpoint was.
+
+    Example: radiff train denoiser collection --autoencoder runs/autoencoder/weights -o runs/denoiser --max-minutes 90
+    """
+    settings = _settings(preset, overrides, "denoiser", dry_run)
+    from radiff.data.collection import Collection
+    from radiff.training.run import RunOptions, train_denoiser
+
+    options = RunOptions(output, pack, resume, max_minutes, device, workers, _print_figures)
+    state = train_denoiser(Collection.open(collection), settings, options, autoencoder, init)
+    _close(state, settings.denoiser.loop.steps, output)
+
+
+def _settings(preset: str, overrides: list[str] | None, network: str, dry_run: bool) -> Any:
+    from radiff.training.config import load_preset
+
+    settings = load_preset(preset, overrides)
+    if dry_run:
+        import yaml
+
+        chosen = settings.model_dump(mode="json", include={"scaling", network})
+        print(yaml.safe_dump(chosen, sort_keys=False, default_flow_style=None), end="")
+        raise typer.Exit
+    return settings
+
+
+def _print_figures(figures: dict[str, float]) -> None:
+    """One line on stdout for validation figures; what is logged in between goes to the log and the progress bar."""
+    if "val/loss" in figures:
+        values = "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if k != "step")
+        print(f"step {figures['step']:.0f}  {values}", flush=True)
+
+
+def _close(state: Any, steps: int, output: Path) -> None:
+    done = "trained" if state.step >= steps else "stopped"
+    say(f"{done} at step {state.step} of {steps} after {state.seconds / 60:.1f} min")
+    print(output / "weights")

@@ -1,0 +1,103 @@
+"""A training pack to batches of tensors: shuffled, turned and flipped with the mask in step. Knows no networks.
+
+Every batch is a function of (seed, step, process) alone, so a resumed run sees what the uninterrupted one would.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from radiff.data.pack import Pack
+
+
+@dataclass
+class Batch:
+    """Images (batch, 1, ny, nx) float32, masks (batch, ny, nx) int64, peak codes (batch, ny, nx) float32."""
+
+    images: Tensor
+    masks: Tensor
+    peaks: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def turn(x: Tensor, symmetry: int) -> Tensor:
+    """One of the eight turns and flips of the last two axes: `symmetry` % 4 quarter turns, then a flip if >= 4."""
+    x = torch.rot90(x, symmetry % 4, (-2, -1))
+    return x.flip(-1) if symmetry >= 4 else x
+
+
+class PackLoader:
+    """Batches from a pack.
+
+    Parameters
+    ----------
+    pack : Pack
+    batch_size : int
+        Of this process.
+    seed : int
+    device : torch.device or str
+    resident : bool
+        Keep the whole pack on the device (for a GPU); else batches travel there one by one.
+    augment : bool
+        The eight turns and flips; off, cutouts come in order (for validation).
+    process, processes : int
+        Which of how many training processes this is; together they see every cutout once an epoch.
+    """
+
+    def __init__(
+        self,
+        pack: Pack,
+        batch_size: int,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        resident: bool = False,
+        augment: bool = True,
+        process: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self.pack, self.batch_size, self.seed, self.augment = pack, batch_size, seed, augment
+        self.device = torch.device(device)
+        self.process, self.processes = process, processes
+        self.resident: tuple[Tensor, Tensor, Tensor] | None = None
+        self._order: tuple[int, np.ndarray] | None = None
+        if resident:
+            arrays = (pack.images, pack.masks, pack.peaks)
+            self.resident = tuple(torch.from_numpy(np.array(a)).to(self.device) for a in arrays)  # type: ignore[assignment]
+
+    def batch(self, step: int) -> Batch:
+        """The batch of training step `step` (counted from 0)."""
+        first = (step * self.processes + self.process) * self.batch_size
+        chosen = np.array([self._index(first + k) for k in range(self.batch_size)])
+        if not self.augment:
+            return self._gather(chosen)
+        symmetries = np.random.default_rng((self.seed, 1, step, self.process)).integers(8, size=self.batch_size)
+        order = np.argsort(symmetries, kind="stable")
+        groups = [order[symmetries[order] == s] for s in range(8)]
+        parts = [(self._gather(chosen[g]), s) for s, g in enumerate(groups) if len(g)]
+        return Batch(
+            torch.cat([turn(b.images, s) for b, s in parts]),
+            torch.cat([turn(b.masks, s) for b, s in parts]),
+            torch.cat([turn(b.peaks, s) for b, s in parts]),
+        )
+
+    def _index(self, sample: int) -> int:
+        """Which cutout is the `sample`-th to be seen, over all epochs."""
+        epoch, place = divmod(sample, len(self.pack))
+        if not self.augment:
+            return place
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.pack)))
+        return int(self._order[1][place])
+
+    def _gather(self, chosen: np.ndarray) -> Batch:
+        if self.resident is not None:
+            where = torch.from_numpy(chosen).to(self.device)
+            images, masks, peaks = (a[where] for a in self.resident)
+        else:
+            arrays = (self.pack.images, self.pack.masks, self.pack.peaks)
+            images, masks, peaks = (torch.from_numpy(np.array(a[chosen])).to(self.device) for a in arrays)
+        return Batch(images[:, None].float(), masks.long(), peaks.float())

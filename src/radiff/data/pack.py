@@ -1,0 +1,135 @@
+"""A collection to one memory-mapped training pack: scaled images, masks and peaks as arrays. Knows no networks.
+
+<pack>/images.npy   (n, ny, nx) float32, scaled intensities
+<pack>/masks.npy    (n, ny, nx) uint8, class values
+<pack>/peaks.npy    (n, ny, nx) float16, log10(1 + peak snr) of the object that a pixel belongs to, 0 elsewhere
+<pack>/pack.json    scaling, split, one row a cutout; written last, so a pack with it is complete
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiff.data.collection import Collection, Row
+from radiff.data.scaling import Paper, SnrAsinh, scaling_config
+from radiff.errors import InputError
+from radiff.files import make_folder, read_json, write_json
+from radiff.masks import SourceObject, objects_to_mask
+from radiff.parallel import Failure, run_parallel
+
+ARRAYS = {"images": np.float32, "masks": np.uint8, "peaks": np.float16}
+
+
+def peak_code(peak_snr: float | NDArray[np.floating]) -> Any:
+    """The number a denoiser is given for an object's peak: log10(1 + peak / rms); 0 means not asked."""
+    return np.log10(1.0 + np.maximum(peak_snr, 0.0))
+
+
+@dataclass(frozen=True)
+class Pack:
+    """An opened pack; the arrays are memory maps, see the module's docstring."""
+
+    folder: Path
+    images: NDArray[np.float32]
+    masks: NDArray[np.uint8]
+    peaks: NDArray[np.float16]
+    info: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> "Pack":
+        """Open a pack.
+
+        Raises
+        ------
+        InputError
+            Where there is none, or it is incomplete.
+        """
+        folder = Path(folder)
+        if not (folder / "pack.json").is_file():
+            raise InputError("holds no complete training pack (pack.json is missing); make it again", folder)
+        info = read_json(folder / "pack.json")
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        return cls(folder, arrays["images"], arrays["masks"], arrays["peaks"], info)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def build_pack(
+    collection: Collection, folder: str | os.PathLike[str], scaling: SnrAsinh | Paper, workers: int | None = None
+) -> Pack:
+    """Scale every cutout of `collection` and write the pack; an up-to-date pack in `folder` is used as it is.
+
+    Raises
+    ------
+    InputError
+        Where the cutouts have different sizes, or one cannot be read.
+    """
+    folder = Path(folder)
+    key = _fingerprint(collection, scaling)
+    if (folder / "pack.json").is_file() and read_json(folder / "pack.json").get("key") == key:
+        return Pack.open(folder)
+    sizes = sorted({(row.ny, row.nx) for row in collection.rows})
+    if len(sizes) != 1:
+        listed = ", ".join(f"{nx} x {ny}" for ny, nx in sizes[:5])
+        raise InputError(f"training needs cutouts of one size, here are {listed}; run 'radiff cut'", collection.root)
+    make_folder(folder)
+    (folder / "pack.json").unlink(missing_ok=True)
+    shape = (len(collection), *sizes[0])
+    maps = {k: np.lib.format.open_memmap(folder / f"{k}.npy", "w+", dtype, shape) for k, dtype in ARRAYS.items()}
+    rows = run_parallel(
+        partial(_pack_one, root=collection.root, folder=folder, scaling=scaling),
+        list(enumerate(collection.rows)),
+        "packing",
+        workers,
+    )
+    failures = [row for row in rows if isinstance(row, Failure)]
+    if failures:
+        raise InputError(failures[0].message)
+    for array in maps.values():
+        array.flush()
+    info = {"key": key, "scaling": scaling_config(scaling), "shape": shape, "rows": rows}
+    write_json(folder / "pack.json", info, indent=None)
+    return Pack.open(folder)
+
+
+def _fingerprint(collection: Collection, scaling: SnrAsinh | Paper) -> str:
+    rows = [(row.image, row.rms, row.background, row.counts, row.peak) for row in collection.rows]
+    text = json.dumps([str(collection.root.resolve()), scaling_config(scaling), rows])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def peak_map(
+    image: NDArray[np.floating], objects: list[SourceObject], rms: float, background: float
+) -> NDArray[np.float16]:
+    """(ny, nx): on each object's pixels `peak_code` of its brightest pixel; larger classes win overlaps."""
+    codes = np.zeros(image.shape, np.float16)
+    for item in sorted(objects, key=lambda o: o.class_value):
+        box, codes_box = image[item.slices], codes[item.slices]
+        values = box[item.stamp & np.isfinite(box)]
+        if values.size:
+            codes_box[item.stamp] = peak_code((float(values.max()) - background) / rms)
+    return codes
+
+
+def _pack_one(job: tuple[int, Row], root: Path, folder: Path, scaling: SnrAsinh | Paper) -> dict[str, Any]:
+    """Scale the cutout of one row and write it to its place in the arrays."""
+    index, row = job
+    one = Collection(root, [row])
+    image, annotation = one.image(0).image, one.annotation(0)
+    objects = list(annotation.objects) if annotation is not None else []
+    parts = {
+        "images": scaling.forward(image, row.background, row.rms),
+        "masks": objects_to_mask(objects, image.shape),
+        "peaks": peak_map(image, objects, row.rms, row.background),
+    }
+    for name, value in parts.items():
+        np.load(folder / f"{name}.npy", mmap_mode="r+")[index] = value
+    return {"image": row.image, "rms": row.rms, "background": row.background, "survey": row.survey}

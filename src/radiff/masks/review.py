@@ -1,0 +1,123 @@
+"""Images and their masks to contact sheets for review by eye. Judges nothing."""
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiff.errors import InputError
+from radiff.masks.classes import CLASSES
+from radiff.masks.io import read_mask
+from radiff.masks.layout import image_stem
+from radiff.sky import HeaderWarning, quicklook, read_cutout
+
+Pair = tuple[str | os.PathLike[str], str | os.PathLike[str] | None]
+
+# Outlines keep the classes' colours; pure blue cannot be seen on black, so extended is drawn lighter.
+REVIEW_COLORS = {one.value: one.color for one in CLASSES[1:]} | {3: "#4da6ff"}
+
+
+def page_path(path: str | os.PathLike[str], number: int) -> Path:
+    """Name of page `number` (from 1): the first page is `path` itself, then ``name_2.png``, ``name_3.png``, ..."""
+    path = Path(path)
+    return path if number == 1 else path.with_name(f"{path.stem}_{number}{path.suffix}")
+
+
+def sheet_title(name: str, mask: NDArray[np.uint8]) -> str:
+    """Title of a panel: a short name and the pixels marked, e.g. ``J0920+40  c 12 e 240`` (spurious, compact, ...)."""
+    counts = [(one.name[0], int(np.count_nonzero(mask == one.value))) for one in CLASSES[1:]]
+    marks = " ".join(f"{letter} {count}" for letter, count in counts if count)
+    return f"{name[:28]}  {marks or 'empty'}"
+
+
+def read_pair(pair: Pair) -> tuple[str, NDArray[np.float32], NDArray[np.uint8]]:
+    """Name, image (ny, nx) and class mask (ny, nx) of an image file and its mask file (or None: an empty mask)."""
+    image_path, mask_path = pair
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeaderWarning)  # said when the mask was drawn
+        image = read_cutout(image_path, check=False).image
+    shape = (image.shape[0], image.shape[1])
+    mask = np.zeros(shape, dtype=np.uint8) if mask_path is None else read_mask(mask_path, shape)
+    return image_stem(image_path), image, mask
+
+
+def contact_sheet(
+    pairs: Iterable[Pair], path: str | os.PathLike[str], ncols: int = 6, rows: int = 5, dpi: int = 80
+) -> list[Path]:
+    """Draw image files with the outlines of their masks, `ncols` x `rows` a page, as `draw_sheet` does.
+
+    Parameters
+    ----------
+    pairs : iterable of (image path, mask path or None)
+        As of `find_pairs`; a mask in any format of `read_mask`.
+    path : path
+        PNG of the first page; further pages are numbered.
+
+    Returns
+    -------
+    list of Path
+        The pages.
+    """
+    return draw_sheet((read_pair(pair) for pair in pairs), path, ncols, rows, dpi=dpi)
+
+
+def draw_sheet(
+    panels: Iterable[tuple[str, NDArray[Any], NDArray[np.uint8]]],
+    path: str | os.PathLike[str],
+    ncols: int = 6,
+    rows: int = 5,
+    rms: float | None = None,
+    dpi: int = 80,
+) -> list[Path]:
+    """Draw images with the outlines of their masks, a legend below, `ncols` x `rows` a page.
+
+    Parameters
+    ----------
+    panels : iterable of (title, image, mask)
+        image (ny, nx), any unit; class mask (ny, nx). Taken one page at a time, so it may be a generator.
+    path : path
+        PNG of the first page; further pages are numbered.
+    ncols, rows : int
+    rms : float, optional
+        Noise for the display, in the unit of the images; measured on each image where not given.
+    dpi : int
+
+    Returns
+    -------
+    list of Path
+        The pages.
+
+    Raises
+    ------
+    InputError
+        Where there is nothing to draw.
+    """
+    labels = {one.value: one.name for one in CLASSES[1:]}
+    pages: list[Path] = []
+    iterator = iter(panels)
+    while chunk := list(islice(iterator, ncols * rows)):
+        page = page_path(path, len(pages) + 1)
+        images: Sequence[NDArray[Any]] = [image for _, image, _ in chunk]
+        titles = [sheet_title(title, mask) for title, _, mask in chunk]
+        masks = [mask for _, _, mask in chunk]
+        quicklook(
+            page,
+            images,
+            titles,
+            masks,
+            rms=rms,
+            ncols=ncols,
+            contour_colors=REVIEW_COLORS,
+            labels=labels,
+            dpi=dpi,
+            panel_inches=2.6,
+        )
+        pages.append(page)
+    if not pages:
+        raise InputError("no image to draw", path)
+    return pages

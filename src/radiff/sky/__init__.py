@@ -1,0 +1,27 @@
+"""Images of the sky: cutouts with WCS, beam and unit; FITS; large maps; noise; catalogs; pictures. No torch."""
+
+from radiff.sky.beam import Beam, HeaderWarning
+from radiff.sky.catalog import read_catalog, sources_inside
+from radiff.sky.cutout import Cutout
+from radiff.sky.fits import read_cutout, read_header_info, write_cutout
+from radiff.sky.noise import background_mesh, background_rms, noise_power_spectrum
+from radiff.sky.quicklook import quicklook, stretch
+from radiff.sky.windows import MapReader, iter_windows
+
+__all__ = [
+    "Beam",
+    "Cutout",
+    "HeaderWarning",
+    "MapReader",
+    "background_mesh",
+    "background_rms",
+    "iter_windows",
+    "noise_power_spectrum",
+    "quicklook",
+    "read_catalog",
+    "read_cutout",
+    "read_header_info",
+    "sources_inside",
+    "stretch",
+    "write_cutout",
+]

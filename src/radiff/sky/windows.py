@@ -1,0 +1,164 @@
+"""Large maps to windows, never the whole in memory. Knows no masks and no noise."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from radiff.errors import InputError
+from radiff.sky.beam import Beam
+from radiff.sky.cutout import Cutout, clip_window, shift_provenance, shift_wcs
+from radiff.sky.fits import PathLike, check_shape, open_image, source_provenance, to_float32
+from radiff.sky.header import parse_header, pixel_scale, plane_axes, plane_index, quiet_astropy
+
+
+class MapReader:
+    """A FITS map read by windows, as `Cutout`s in Jy/beam.
+
+    A plain file is mapped for the time of one read; of a tile-compressed one only the tiles touched are unpacked (a
+    gzipped file must be unpacked up to the window: gunzip it first where speed matters). Headers as in `read_cutout`.
+
+    Parameters
+    ----------
+    path : path-like
+    hdu : int or str, optional
+        Default: the first HDU that holds an image.
+    plane : int, optional
+        Which plane of a cube, 0-based.
+
+    Attributes
+    ----------
+    shape : (ny, nx)
+    wcs : WCS or None
+    beam : Beam or None
+    pixel_scale : float or None
+        Arcsec.
+    header : astropy.io.fits.Header
+        Cards carried on into every cutout.
+    rms, background : float or None, float
+        Jy/beam, where the file's header tells.
+
+    Raises
+    ------
+    InputError
+        As `read_cutout`; pixels are checked only when they are read.
+
+    Examples
+    --------
+    >>> with MapReader("map.fits") as reader:                                # doctest: +SKIP
+    ...     for window in iter_windows(reader.shape, 512):
+    ...         cutout = reader.cutout(*window)
+    """
+
+    def __init__(self, path: PathLike, hdu: int | str | None = None, plane: int | None = None) -> None:
+        self.path = Path(path)
+        self._stack = ExitStack()
+        try:
+            self._hdu, index = self._stack.enter_context(open_image(self.path, hdu))
+            full = check_shape(tuple(self._hdu.shape), plane, self.path)
+            info = parse_header(self._hdu.header, full, self.path)
+        except BaseException:
+            self._stack.close()
+            raise
+        y_axis, x_axis = plane_axes(full)
+        self.shape: tuple[int, int] = (full[y_axis], full[x_axis])
+        self._full, self._plane = full, plane or 0
+        self._factor = info.factor
+        self.wcs: WCS | None = info.wcs
+        self.beam: Beam | None = info.beam
+        self.header: fits.Header = info.cards
+        self.rms, self.background = info.rms, info.background
+        self.pixel_scale: float | None = pixel_scale(info.wcs, info.cards)
+        self.provenance = source_provenance(info, self.path, index, plane)
+        self._mapped = _mapping(self._hdu, self.path)
+
+    @classmethod
+    def open(cls, path: PathLike, hdu: int | str | None = None, plane: int | None = None) -> "MapReader":
+        """The same as ``MapReader(path, ...)``."""
+        return cls(path, hdu, plane)
+
+    def __enter__(self) -> "MapReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stack.close()
+
+    def read(self, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.float32]:
+        """Rows y0 to y1 - 1, columns x0 to x1 - 1 as float32 (y1 - y0, x1 - x0) in Jy/beam; NaN off the map."""
+        ys, xs, yd, xd = clip_window(self.shape, y0, y1, x0, x1)
+        window = np.full((y1 - y0, x1 - x0), np.nan, np.float32)
+        if ys.start < ys.stop and xs.start < xs.stop:
+            window[yd, xd] = to_float32(self._raw(ys, xs), self._factor)
+        return window
+
+    def cutout(self, y0: int, y1: int, x0: int, x1: int) -> Cutout:
+        """The same as a `Cutout`, its WCS shifted."""
+        return Cutout(
+            self.read(y0, y1, x0, x1),
+            shift_wcs(self.wcs, y0, x0),
+            self.beam,
+            rms=self.rms,
+            background=self.background,
+            header=self.header.copy(),
+            provenance=shift_provenance(self.provenance, y0, x0),
+        )
+
+    def _raw(self, ys: slice, xs: slice) -> npt.NDArray[Any]:
+        index = plane_index(self._full, self._plane, ys, xs)
+        try:
+            if self._mapped is not None:
+                mapped = np.memmap(self.path, mode="r", **self._mapped)
+                return np.array(mapped[index])
+            with quiet_astropy():
+                section = np.asarray(self._hdu.section[index])
+            return section.reshape(ys.stop - ys.start, xs.stop - xs.start)
+        except (OSError, EOFError, ValueError, TypeError) as error:
+            raise InputError(
+                f"rows {ys.start} to {ys.stop}, columns {xs.start} to {xs.stop} cannot be read ({error})", self.path
+            ) from error
+
+
+def iter_windows(shape: tuple[int, int], size: int, overlap: int = 0) -> Iterator[tuple[int, int, int, int]]:
+    """Windows (y0, y1, x0, x1) of at most `size` x `size` pixels that cover `shape` (ny, nx), row by row.
+
+    Neighbours share `overlap` pixels. The last window of a row or column is moved inwards, so that all have the full
+    size where the map is that large (it then shares more).
+
+    Raises
+    ------
+    InputError
+        Where `size` is not above `overlap`, or `overlap` is negative.
+    """
+    if overlap < 0 or size <= overlap:
+        raise InputError(f"windows of {size} pixels with an overlap of {overlap}; the overlap must be smaller")
+    for y0 in _starts(shape[0], size, overlap):
+        for x0 in _starts(shape[1], size, overlap):
+            yield y0, min(y0 + size, shape[0]), x0, min(x0 + size, shape[1])
+
+
+def _starts(length: int, size: int, overlap: int) -> list[int]:
+    last = max(length - size, 0)
+    return [*range(0, last, size - overlap), last]
+
+
+def _mapping(hdu: Any, path: Path) -> dict[str, Any] | None:
+    """Arguments of np.memmap for the pixels of a plain, unscaled, floating-point HDU; None for all others."""
+    header = hdu.header
+    plain = not isinstance(hdu, fits.CompImageHDU) and path.suffix not in (".gz", ".bz2", ".xz", ".Z")
+    unscaled = header.get("BSCALE", 1) == 1 and header.get("BZERO", 0) == 0
+    if not (plain and unscaled and header["BITPIX"] in (-32, -64)):
+        return None
+    dtype = np.dtype(">f4" if header["BITPIX"] == -32 else ">f8")
+    return {"dtype": dtype, "offset": hdu.fileinfo()["datLoc"], "shape": tuple(hdu.shape)}

@@ -1,0 +1,157 @@
+"""Presets and overrides to checked settings of a training run. Knows no networks' insides and no data."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from radiff.errors import InputError
+
+PRESETS = ("smoke", "cpu", "gpu", "paper")
+
+
+class Section(BaseModel):
+    """A group of settings; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoopSettings(Section):
+    """Settings of the training loop, the same for every network."""
+
+    steps: int = Field(1000, gt=0, description="optimiser steps in all")
+    batch_size: int = Field(16, gt=0, description="cutouts a step and process")
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(100, ge=0, description="steps of linear rise of the learning rate")
+    decay_fraction: float = Field(0.3, ge=0, le=1, description="last part of the run, with a linear fall to zero")
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float = Field(1.0, gt=0, description="gradient clipping")
+    ema_decay: float = Field(0.999, ge=0, lt=1, description="largest decay of the running mean of the weights")
+    precision: str = Field("auto", pattern="^(auto|fp32|bf16)$", description="auto: bf16 where it is faster")
+    compile: bool = Field(False, description="torch.compile, for a GPU")
+    resident: bool = Field(False, description="keep the training pack on the device")
+    seed: int = Field(0, ge=0)
+    log_every: int = Field(20, gt=0)
+    validate_every: int = Field(500, gt=0)
+    validation_batches: int = Field(8, gt=0)
+    sheet_every: int = Field(1000, gt=0, description="steps between sample sheets")
+    checkpoint_minutes: float = Field(5.0, ge=0)
+
+
+class AutoencoderSettings(Section):
+    """Network and losses of the autoencoder."""
+
+    patch: int = Field(2, gt=0)
+    channels: tuple[int, ...] = (64, 128)
+    blocks: int = Field(1, gt=0)
+    convs: int = Field(2, gt=0)
+    attention: bool = False
+    latent_channels: int = Field(12, gt=0)
+    linear: bool = True
+    kl_weight: float = Field(1e-4, ge=0)
+    spectral_weight: float = Field(0.02, ge=0, description="weight of the noise power spectrum's error")
+    brightness_weight: float = Field(1.0, ge=0, description="a pixel's error counts 1 + this times its scaled value")
+
+
+class DenoiserSettings(Section):
+    """Network, objective and condition dropout of the denoiser."""
+
+    channels: tuple[int, ...] = (64, 160, 256)
+    layers: int = Field(2, gt=0)
+    attention: tuple[bool, ...] = (False, True, True)
+    head_width: int = Field(32, gt=0)
+    objective: str = Field("flow", pattern="^(flow|v|eps)$")
+    num_train_steps: int = Field(1000, gt=1)
+    beta_schedule: str = "linear"
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+    zero_terminal_snr: bool = False
+    time_shift: float = 0.0
+    mask_dropout: float = Field(0.1, ge=0, le=1, description="part of the cutouts trained without a mask")
+    peak_dropout: float = Field(0.3, ge=0, le=1, description="part of the cutouts trained without peaks")
+    source_weight: float = Field(4.0, gt=0, description="weight of the loss on and beside objects; noise has 1")
+    sampler: str = Field("euler", description="default sampler of the weights")
+    num_steps: int = Field(20, gt=0, description="default steps of the weights")
+    guidance_scale: float = Field(1.0, ge=0, description="default guidance of the weights")
+
+
+class ScalingSettings(Section):
+    """Intensity scaling by name and parameters."""
+
+    name: str = "snr-asinh"
+    parameters: dict[str, float] = {}
+
+
+class AutoencoderRun(Section):
+    """`radiff train autoencoder`."""
+
+    network: AutoencoderSettings = AutoencoderSettings()
+    loop: LoopSettings = LoopSettings()
+
+
+class DenoiserRun(Section):
+    """`radiff train denoiser`."""
+
+    network: DenoiserSettings = DenoiserSettings()
+    loop: LoopSettings = LoopSettings()
+
+
+class Preset(Section):
+    """All settings of both trainings; one YAML file."""
+
+    scaling: ScalingSettings = ScalingSettings()
+    autoencoder: AutoencoderRun = AutoencoderRun()
+    denoiser: DenoiserRun = DenoiserRun()
+
+
+def load_preset(name: str, overrides: list[str] | None = None) -> Preset:
+    """A preset by name (``smoke``, ``cpu``, ``gpu``, ``paper``) or YAML file, with ``key.key=value`` overrides.
+
+    Raises
+    ------
+    InputError
+        Where the file or a key is not known, or a value is of the wrong kind; the message lists the valid keys.
+    """
+    if name in PRESETS:
+        text = (resources.files("radiff.training") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        text = Path(name).read_text(encoding="utf-8")
+    else:
+        raise InputError(f"{name!r} is neither a preset ({', '.join(PRESETS)}) nor a YAML file")
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"is not YAML: {error}", name) from error
+    for override in overrides or []:
+        _override(values, override)
+    try:
+        return Preset.model_validate(values)
+    except ValidationError as error:
+        raise InputError(_explain(error), name) from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise InputError(f"--set {override!r} is not of the form section.key=value, e.g. denoiser.loop.steps=2000")
+    *path, last = key.split(".")
+    for step in path:
+        values = values.setdefault(step, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {override!r}: {step} is a value, not a section")
+    values[last] = yaml.safe_load(text)
+
+
+def _explain(error: ValidationError) -> str:
+    """The first complaint of pydantic in one line, with the valid keys where a key is unknown."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{place}: {first['msg']} (here {first.get('input')!r})"
+    section: Any = Preset
+    for part in first["loc"][:-1]:
+        section = section.model_fields[str(part)].annotation
+    return f"{place} is no setting; valid here: {', '.join(section.model_fields)}"

@@ -1,0 +1,331 @@
+"""One training loop for every network: steps, running mean, checkpoints, exact resume, logs. Knows no FITS, no losses.
+
+Everything random in step k comes from generators seeded by (seed, k, process), so a resumed run takes the same path
+as the uninterrupted one. A run's folder:
+
+<run>/checkpoint.pt     weights, optimiser, running mean, step; replaced whole every few minutes
+<run>/weights/          the weights folder, from the running mean
+<run>/log.jsonl         one line a log interval; <run>/tensorboard/ the same for tensorboard
+<run>/sheets/           sample sheets
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from diffusers.training_utils import EMAModel
+from rich.progress import Progress
+from torch import Tensor, nn
+
+from radiff.data.loader import Batch, PackLoader
+from radiff.errors import InputError
+from radiff.files import atomic_path, make_folder
+from radiff.parallel import progress_bar
+from radiff.training.config import LoopSettings
+
+MAX_BAD_STEPS = 20
+
+
+class Task(Protocol):
+    """What the loop trains. `module(batch, generator)` gives a scalar loss and figures to log."""
+
+    name: str
+    module: nn.Module
+
+    def validate(self, batches: list[Batch]) -> dict[str, float]:
+        """Figures on val, with the weights that `module` holds; ``val/loss`` among them."""
+        ...
+
+    def draw_sheet(self, batches: list[Batch], path: Path) -> None:
+        """Write a PNG that shows what the network does now."""
+        ...
+
+    def export(self, folder: Path, info: dict[str, Any]) -> None:
+        """Write the weights folder."""
+        ...
+
+
+@dataclass
+class State:
+    """Where a run stands."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = math.inf
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """``bf16`` or ``fp32``: as `wanted`, or for ``auto`` bf16 on a GPU and, on a CPU, whichever a small trial finds faster."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16"
+    conv = nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
+    x = torch.randn(4, 64, 32, 32).to(memory_format=torch.channels_last)
+    times = {}
+    for name in ("fp32", "bf16"):
+        for _ in range(3):  # the first two warm up
+            start = time.perf_counter()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name == "bf16"):
+                for _ in range(5):
+                    conv(x).float().square().mean().backward()
+            times[name] = time.perf_counter() - start
+    return "bf16" if times["bf16"] < 0.9 * times["fp32"] else "fp32"
+
+
+def learning_rate_at(step: int, settings: LoopSettings) -> float:
+    """Linear rise, constant, linear fall to zero over the last `decay_fraction` of the run."""
+    rise = min(1.0, (step + 1) / max(settings.warmup_steps, 1))
+    left = (settings.steps - step) / max(settings.decay_fraction * settings.steps, 1e-9)
+    return settings.learning_rate * min(rise, max(left, 0.0), 1.0)
+
+
+class Trainer:
+    """Runs a `Task`; see the module's docstring.
+
+    Parameters
+    ----------
+    task : Task
+    loaders : (PackLoader, PackLoader)
+        Train and val; made for this accelerator's device and process.
+    settings : LoopSettings
+    run : Path
+    accelerator : Accelerator
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        loaders: tuple[PackLoader, PackLoader],
+        settings: LoopSettings,
+        run: Path,
+        accelerator: Accelerator,
+    ) -> None:
+        self.task, self.settings, self.run, self.accelerator = task, settings, make_folder(run), accelerator
+        self.train_loader = loaders[0]
+        self.val_batches = [loaders[1].batch(k) for k in range(settings.validation_batches)]
+        self.state = State()
+        optimizer = torch.optim.AdamW(
+            task.module.parameters(),
+            settings.learning_rate,
+            betas=settings.betas,
+            weight_decay=settings.weight_decay,
+        )
+        module = task.module.to(accelerator.device, memory_format=torch.channels_last)
+        if settings.compile:
+            module = torch.compile(module)  # type: ignore[assignment]
+        self.module, self.optimizer = accelerator.prepare(module, optimizer)
+        self.parameters = list(task.module.parameters())
+        self.ema = EMAModel(self.parameters, decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
+        self.bad_steps = 0
+        self._sinks: list[Any] = []
+
+    # -- checkpoints -------------------------------------------------------------------------------------------------
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file a run resumes from."""
+        return self.run / "checkpoint.pt"
+
+    def save(self) -> None:
+        """Write checkpoint and weights folder; on the first process only."""
+        if not self.accelerator.is_main_process:
+            return
+        content = {
+            "state": vars(self.state),
+            "module": self.task.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": {"step": self.ema.optimization_step, "shadow": self.ema.shadow_params},
+            "settings": self.settings.model_dump(mode="json"),
+        }
+        with atomic_path(self.checkpoint) as temporary:
+            torch.save(content, temporary)
+        with self._averaged():
+            self.task.export(self.run / "weights", {"step": self.state.step, "seconds": round(self.state.seconds)})
+
+    def resume(self) -> bool:
+        """Go on from the checkpoint, if there is one.
+
+        Raises
+        ------
+        InputError
+            Where the checkpoint is of other settings or cannot be read.
+        """
+        if not self.checkpoint.is_file():
+            return False
+        try:
+            content = torch.load(self.checkpoint, map_location=self.accelerator.device, weights_only=True)
+            self.task.module.load_state_dict(content["module"])
+        except Exception as error:
+            raise InputError(
+                f"does not fit this network ({str(error).splitlines()[0]}); use the run's own preset or another -o",
+                self.checkpoint,
+            ) from error
+        _same_settings(content["settings"], self.settings, self.checkpoint)
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.ema.optimization_step = content["ema"]["step"]
+        self.ema.shadow_params = [p.to(self.accelerator.device) for p in content["ema"]["shadow"]]
+        self.state = State(**content["state"])
+        return True
+
+    def _averaged(self) -> "_Averaged":
+        return _Averaged(self.ema, self.parameters)
+
+    # -- one step ----------------------------------------------------------------------------------------------------
+
+    def step(self) -> dict[str, float]:
+        """One optimiser step; a loss or gradient that is not finite is skipped (and counted)."""
+        step, settings = self.state.step, self.settings
+        rate = learning_rate_at(step, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        words = np.random.SeedSequence((settings.seed, step, self.accelerator.process_index)).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(words[0] >> 2))
+        loss, figures = self.module(self.train_loader.batch(step), generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        norm = float(self.accelerator.clip_grad_norm_(self.parameters, settings.clip_norm))
+        if math.isfinite(norm) and math.isfinite(float(loss.detach())):
+            self.optimizer.step()
+            self.ema.step(self.parameters)
+            self.bad_steps = 0
+        else:
+            self.bad_steps += 1
+            if self.bad_steps >= MAX_BAD_STEPS:
+                raise InputError(
+                    f"the loss was not a number for {MAX_BAD_STEPS} steps up to step {step}; "
+                    "resume from the checkpoint with a lower learning_rate",
+                    self.checkpoint,
+                )
+        self.state.step += 1
+        return {"loss": float(loss.detach()), "gradient": norm, "rate": rate} | {
+            k: float(v.detach() if isinstance(v, Tensor) else v) for k, v in figures.items()
+        }
+
+    # -- the run -----------------------------------------------------------------------------------------------------
+
+    def fit(self, max_minutes: float | None = None, on_log: Callable[[dict[str, float]], None] | None = None) -> State:
+        """Train to the last step, or until `max_minutes` are over; checkpoint at the end either way."""
+        set_seed(self.settings.seed)
+        start, base = time.perf_counter(), self.state.seconds
+        saved = start
+        first_step = self.state.step
+        main = self.accelerator.is_main_process
+        with _Logs(self.run, main) as logs, progress_bar() as progress:
+            bar = progress.add_task(self.task.name, total=self.settings.steps, completed=self.state.step)
+            while self.state.step < self.settings.steps:
+                figures = self.step()
+                now = time.perf_counter()
+                self.state.seconds = base + now - start
+                self._report(figures, logs, progress, bar, first_step, start, on_log)
+                if self._due(self.settings.validate_every):
+                    self._validate(logs, on_log)
+                if main and now - saved > 60 * self.settings.checkpoint_minutes:
+                    self.save()
+                    saved = time.perf_counter()
+                if max_minutes is not None and now - start > 60 * max_minutes:
+                    break
+        self.save()
+        self.accelerator.wait_for_everyone()
+        return self.state
+
+    def _due(self, every: int) -> bool:
+        return self.state.step % every == 0 or self.state.step == self.settings.steps
+
+    def _report(
+        self,
+        figures: dict[str, float],
+        logs: "_Logs",
+        progress: Progress,
+        bar: Any,
+        first_step: int,
+        start: float,
+        on_log: Callable[[dict[str, float]], None] | None,
+    ) -> None:
+        text = f"{self.task.name}  loss {figures['loss']:.4f}"
+        progress.update(bar, completed=self.state.step, description=text)
+        if not self._due(self.settings.log_every):
+            return
+        done = (self.state.step - first_step) * self.settings.batch_size * self.accelerator.num_processes
+        figures["cutouts_per_second"] = done / (time.perf_counter() - start)
+        logs.write(self.state, figures)
+        if on_log is not None:
+            on_log({"step": self.state.step, **figures})
+
+    def _validate(self, logs: "_Logs", on_log: Callable[[dict[str, float]], None] | None) -> None:
+        """Validation and, at times, a sample sheet, with the running mean of the weights."""
+        if not self.accelerator.is_main_process:
+            return
+        self.task.module.eval()
+        with self._averaged(), torch.no_grad():
+            figures = self.task.validate(self.val_batches)
+            if self._due(self.settings.sheet_every):
+                sheet = make_folder(self.run / "sheets") / f"{self.state.step:07d}.png"
+                self.task.draw_sheet(self.val_batches, sheet)
+        self.task.module.train()
+        self.state.best = min(self.state.best, figures["val/loss"])
+        logs.write(self.state, figures)
+        if on_log is not None:
+            on_log({"step": self.state.step, **figures})
+
+
+class _Averaged:
+    """Inside, the parameters hold their running mean."""
+
+    def __init__(self, ema: EMAModel, parameters: list[nn.Parameter]) -> None:
+        self.ema, self.parameters = ema, parameters
+
+    def __enter__(self) -> None:
+        self.ema.store(self.parameters)
+        if self.ema.optimization_step > 0:
+            self.ema.copy_to(self.parameters)
+
+    def __exit__(self, *_: object) -> None:
+        self.ema.restore(self.parameters)
+
+
+class _Logs:
+    """A JSON line and tensorboard scalars for every set of figures."""
+
+    def __init__(self, run: Path, active: bool) -> None:
+        self.run, self.active = run, active
+
+    def __enter__(self) -> "_Logs":
+        if self.active:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.stream = (self.run / "log.jsonl").open("a", encoding="utf-8")
+            self.board = SummaryWriter(str(self.run / "tensorboard"))
+        return self
+
+    def write(self, state: State, figures: dict[str, float]) -> None:
+        if not self.active:
+            return
+        line = {"step": state.step, "seconds": round(state.seconds, 1)} | figures
+        self.stream.write(json.dumps(line) + "\n")
+        self.stream.flush()
+        for name, value in figures.items():
+            self.board.add_scalar(name, value, state.step)
+
+    def __exit__(self, *_: object) -> None:
+        if self.active:
+            self.stream.close()
+            self.board.close()
+
+
+def _same_settings(old: dict[str, Any], settings: LoopSettings, path: Path) -> None:
+    """Refuse to go on where a setting that changes the path was changed."""
+    new = settings.model_dump(mode="json")
+    free = {"log_every", "validate_every", "validation_batches", "sheet_every", "checkpoint_minutes", "resident", "compile"}
+    changed = [k for k in new if k not in free and old.get(k) != new[k]]
+    if changed:
+        named = ", ".join(f"{k} ({old.get(k)} -> {new[k]})" for k in changed)
+        raise InputError(f"the run was started with other settings: {named}; use another -o or the old settings", path)

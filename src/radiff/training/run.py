@@ -1,0 +1,153 @@
+"""A collection and a preset to trained weights: packs, loaders, task and loop put together. Knows no losses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from radiff.data.collection import Collection
+from radiff.data.loader import PackLoader
+from radiff.data.pack import Pack, build_pack
+from radiff.data.scaling import make_scaling, scaling_config
+from radiff.errors import InputError
+from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
+from radiff.training.autoencoder import AutoencoderTask
+from radiff.training.config import LoopSettings, Preset
+from radiff.training.denoiser import DenoiserTask
+from radiff.training.loop import State, Task, Trainer, choose_precision
+
+SCALE_CUTOUTS = 1024
+"""Cutouts that the latent scale is measured on."""
+
+
+@dataclass
+class RunOptions:
+    """Where and how a training runs.
+
+    Attributes
+    ----------
+    run : Path
+        The run's folder.
+    pack : Path, optional
+        Where the training packs lie (``train`` and ``val`` in it); default ``<run>/pack``.
+    resume : bool
+        Go on from the run's checkpoint; without one, start.
+    max_minutes : float, optional
+        Stop (with a checkpoint) after so long.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
+    workers : int, optional
+        Processes that build the packs.
+    """
+
+    run: Path
+    pack: Path | None = None
+    resume: bool = True
+    max_minutes: float | None = None
+    device: str = "auto"
+    workers: int | None = None
+    on_log: Callable[[dict[str, float]], None] | None = field(default=None, repr=False)
+
+
+def train_autoencoder(collection: Collection, preset: Preset, options: RunOptions) -> State:
+    """Train the autoencoder on the collection's train split; weights land in ``<run>/weights``.
+
+    Raises
+    ------
+    InputError
+        Where the collection has no splits or cutouts of several sizes, or the run cannot be resumed.
+    """
+    scaling = make_scaling(preset.scaling.name, **preset.scaling.parameters)
+    settings = preset.autoencoder
+    accelerator = make_accelerator(settings.loop, options.device)
+    torch.manual_seed(settings.loop.seed)
+    task = AutoencoderTask(settings.network, scaling_config(scaling))
+    packs = _packs(collection, scaling, options, accelerator, task.autoencoder.config.factor)
+    size = 32
+    task.scale_batches = _fixed_batches(packs[0], size, SCALE_CUTOUTS // size, accelerator)
+    return _fit(task, packs, settings.loop, options, accelerator)
+
+
+def train_denoiser(
+    collection: Collection, preset: Preset, options: RunOptions, autoencoder: str | Path, init: str | Path | None = None
+) -> State:
+    """Train the denoiser over the latents of `autoencoder` (a weights folder); weights with both land in ``<run>/weights``.
+
+    Parameters
+    ----------
+    init : str or path, optional
+        Weights whose denoiser is where training starts (fine-tuning).
+
+    Raises
+    ------
+    InputError
+        As `train_autoencoder`; and where the weights are missing or altered.
+    """
+    folder = find_weights(autoencoder)
+    info = read_manifest(folder)
+    settings = preset.denoiser
+    accelerator = make_accelerator(settings.loop, options.device)
+    torch.manual_seed(settings.loop.seed)
+    initial = load_denoiser(find_weights(init)).train() if init is not None else None
+    network = load_autoencoder(folder).to(accelerator.device)
+    task = DenoiserTask(settings.network, network, info, initial)
+    scaling = make_scaling(**info["scaling"])
+    packs = _packs(collection, scaling, options, accelerator, network.config.factor)
+    return _fit(task, packs, settings.loop, options, accelerator)
+
+
+def make_accelerator(settings: LoopSettings, device: str) -> Accelerator:
+    """The accelerator for `device` with the precision that `settings` ask for.
+
+    Raises
+    ------
+    InputError
+        Where ``cuda`` is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: this machine shows no CUDA GPU to torch; use --device cpu")
+    cpu = device == "cpu" or not torch.cuda.is_available()
+    precision = choose_precision(settings.precision, torch.device("cpu" if cpu else "cuda"))
+    return Accelerator(cpu=cpu, mixed_precision={"fp32": "no", "bf16": "bf16"}[precision])
+
+
+def _packs(
+    collection: Collection, scaling: Any, options: RunOptions, accelerator: Accelerator, factor: int
+) -> tuple[Pack, Pack]:
+    folder = options.pack or options.run / "pack"
+    with accelerator.main_process_first():
+        train, val = (build_pack(collection.split(s), folder / s, scaling, options.workers) for s in ("train", "val"))
+    ny, nx = train.images.shape[1:]
+    if ny % factor or nx % factor:
+        raise InputError(f"cutouts of {nx} x {ny} pixels; sides must be multiples of {factor}", collection.root)
+    return train, val
+
+
+def _fixed_batches(pack: Pack, size: int, count: int, accelerator: Accelerator) -> list[Any]:
+    """The same batches at every call, in a shuffled order."""
+    loader = PackLoader(pack, min(size, len(pack)), seed=12345, device=accelerator.device)
+    return [loader.batch(k) for k in range(count)]
+
+
+def _fit(
+    task: Task, packs: tuple[Pack, Pack], settings: LoopSettings, options: RunOptions, accelerator: Accelerator
+) -> State:
+    train = PackLoader(
+        packs[0],
+        settings.batch_size,
+        settings.seed,
+        accelerator.device,
+        resident=settings.resident and accelerator.device.type == "cuda",
+        process=accelerator.process_index,
+        processes=accelerator.num_processes,
+    )
+    val = PackLoader(packs[1], min(settings.batch_size, len(packs[1])), device=accelerator.device)
+    trainer = Trainer(task, (train, val), settings, options.run, accelerator)
+    if options.resume:
+        trainer.resume()
+    elif trainer.checkpoint.exists():
+        raise InputError("this run has a checkpoint already; go on with --resume or choose another -o", options.run)
+    return trainer.fit(options.max_minutes, options.on_log)
