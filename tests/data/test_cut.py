@@ -84,7 +84,7 @@ def test_no_extended_object_is_cut_and_every_one_is_kept_or_reported(case, size,
 
 def test_windows_of_an_empty_map_reach_every_edge():
     pieces, report = cut(*make_map(300, 300), size=128)
-    assert [piece.box for piece in pieces][0] == (0, 128, 0, 128)
+    assert pieces[0].box == (0, 128, 0, 128)
     assert {(piece.y0, piece.x0) for piece in pieces} == {(y, x) for y in (0, 86, 172) for x in (0, 86, 172)}
     assert report.kinds == {"grid": 9} and not report.lost
 
@@ -118,7 +118,7 @@ def test_region_counts_agree_with_counting():
 def test_a_window_is_shifted_to_the_nearest_place():
     source, annotation = make_map(64, 192, [(EXTENDED, 20, 60, 10, 10)])
     pieces, report = cut(source, annotation, size=64)
-    assert pieces[0] == CutPiece(0, 0 - 0 + 7, 64, "shifted")  # columns 60 to 69 and one free column fit in 7 to 70
+    assert pieces[0] == CutPiece(0, 7, 64, "shifted")  # columns 60 to 69 and one free column fit in 7 to 70
     assert any(piece.kind == "grid" for piece in pieces)
     assert not [one for one in report.lost if one.what == "object"]
 
@@ -191,7 +191,9 @@ def test_jitter_is_repeatable():
 
 def test_mask_of_another_size():
     source, _ = make_map(64, 64)
-    with pytest.raises(InputError, match=r"^the mask has 60 x 50 pixels, the image 64 x 64; annotate this image again$"):
+    with pytest.raises(
+        InputError, match=r"^the mask has 60 x 50 pixels, the image 64 x 64; annotate this image again$"
+    ):
         cut(source, Annotation([], (50, 60)), 32)
 
 

@@ -96,12 +96,11 @@ def _summary(done: "Sequence[AnnotateResult]", output: Path) -> None:
 
 
 def _sheet(jobs: "Sequence[AnnotateJob]", path: Path, count: int) -> None:
-    from radiff.data.annotations import review_panels
-    from radiff.masks.review import contact_sheet
+    from radiff.masks import contact_sheet
 
     step = max(1, len(jobs) / count)
     chosen = [jobs[int(index * step)] for index in range(min(count, len(jobs)))]
-    for page in contact_sheet(review_panels(chosen), path):
+    for page in contact_sheet(((job.image, job.annotation) for job in chosen), path):
         print(f"review by eye: {page}")
 
 

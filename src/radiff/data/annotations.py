@@ -6,16 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from radiff.data.messages import collected_warnings
+from radiff.data.messages import collected_warnings, stop_if_full
 from radiff.errors import InputError
 from radiff.files import make_folder
 from radiff.masks.annotate import AnnotateOptions, annotate
 from radiff.masks.layout import image_stem, is_fits_name
-from radiff.masks.rg import Annotation, read_annotation, write_annotation
-from radiff.parallel import Failure, run_parallel, track
+from radiff.masks.rg import Annotation, write_annotation
+from radiff.parallel import Failure, run_parallel
 from radiff.sky import Cutout, read_catalog, read_cutout
 
 EXTRA_FORMATS = ("png", "ds9", "label")  # beside the rg-dataset JSON, which is always written
@@ -120,7 +117,9 @@ def annotate_maps(
         options=options or AnnotateOptions(),
         formats=tuple(formats),
     )
-    return run_parallel(one, jobs, "annotating", workers)
+    outcome = run_parallel(one, jobs, "annotating", workers)
+    stop_if_full(outcome)
+    return outcome
 
 
 def annotate_map(
@@ -136,14 +135,6 @@ def annotate_map(
         write_annotation(job.annotation, annotation, os.path.relpath(job.image.resolve(), folder.resolve()))
     counts = (annotation.count(1), annotation.count(2), annotation.count(3))
     return AnnotateResult(job, counts, messages)
-
-
-def review_panels(jobs: Sequence[AnnotateJob]) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
-    """Title, image (ny, nx) and class mask (ny, nx) of annotated maps, for a contact sheet."""
-    for job in track(jobs, "drawing the contact sheet", len(jobs)):
-        with collected_warnings():
-            image = read_cutout(job.image).image
-        yield image_stem(job.image), image, read_annotation(job.annotation).mask
 
 
 @functools.lru_cache(maxsize=2)

@@ -11,6 +11,7 @@ import dataclasses
 import io
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radiff.data.messages import collected_warnings
 from radiff.errors import InputError
 from radiff.files import make_folder, write_text
 from radiff.masks.instances import objects_to_mask
@@ -26,7 +28,7 @@ from radiff.masks.layout import find_pairs
 from radiff.masks.measure import measure_objects
 from radiff.masks.rg import Annotation, read_annotation, write_annotation
 from radiff.parallel import Failure, run_parallel
-from radiff.sky import Cutout, background_rms, read_cutout, write_cutout
+from radiff.sky import Cutout, HeaderWarning, background_rms, read_cutout, write_cutout
 
 INDEX = "index.csv"
 SPLITS = ("train", "val")
@@ -132,14 +134,17 @@ class Collection:
         if failures:
             more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
             raise InputError(failures[0].message + more)
+        _tell_unknown(root, rows)
         return cls(root, _with_split_files(root, rows))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def image(self, index: int) -> Cutout:
-        """The cutout of row `index`."""
-        return read_cutout(self.root / self.rows[index].image)
+        """The cutout of row `index`; what its header leaves out was told when the collection was made or opened."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HeaderWarning)
+            return read_cutout(self.root / self.rows[index].image)
 
     def annotation(self, index: int) -> Annotation | None:
         """The objects of row `index`; None where it has no annotation."""
@@ -295,7 +300,8 @@ def _centre(cutout: Cutout) -> tuple[float, float]:
 def _describe_files(job: tuple[Path, Path, Path | None]) -> Row:
     """Row of an image found in a plain folder."""
     root, image, json_path = job
-    cutout = read_cutout(image)
+    with collected_warnings():  # told together by `_tell_unknown`
+        cutout = read_cutout(image)
     annotation = None if json_path is None else read_annotation(json_path, image)
     meta = annotation.meta if annotation else {}
     row = describe(cutout, annotation)
@@ -309,6 +315,16 @@ def _describe_files(job: tuple[Path, Path, Path | None]) -> Row:
         source=relative.as_posix(),
         telescope=row.telescope or _text(meta.get("telescope", "")),
     )
+
+
+def _tell_unknown(root: Path, rows: Sequence[Row]) -> None:
+    """Warn of images whose header lacks the beam or the WCS."""
+    for what, count in (
+        ("beam", sum(math.isnan(row.bmaj) for row in rows)),
+        ("celestial WCS", sum(math.isnan(row.ra) for row in rows)),
+    ):
+        if count:
+            warnings.warn(f"{root}: {count} of {len(rows)} images have no {what}", HeaderWarning, stacklevel=3)
 
 
 def _with_split_files(root: Path, rows: list[Row]) -> list[Row]:

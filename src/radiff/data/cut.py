@@ -352,7 +352,7 @@ class _Layout:
         size = self.options.size
         y0, y1, x0, x1 = self.boxes.T
         near = (y0 < rows[-1] + size) & (y1 > rows[0]) & (x0 < cols[-1] + size) & (x1 > cols[0])
-        for index in np.flatnonzero(near):
+        for index in np.flatnonzero(near).tolist():
             free &= ~self.extended[index].cut_by(rows, cols, size, self.options.margin)
         return free
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from radiff.data.collection import INDEX, Collection, Row, write_index, write_pair
 from radiff.data.cut import CutOptions, CutPiece, CutReport, Lost, cut
-from radiff.data.messages import collected_warnings
+from radiff.data.messages import collected_warnings, stop_if_full
 from radiff.data.split import GivenSplits, assign_splits
 from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json, write_text
@@ -162,6 +162,7 @@ def make_collection(
     _prepare(root, options, resume)
     cut_one = functools.partial(cut_map, root=root, options=options, resume=resume)
     outcome = run_parallel(cut_one, jobs, "cutting", workers)
+    stop_if_full(outcome)
     failures = [result.message for result in outcome if isinstance(result, Failure)]
     done = [result for result in outcome if not isinstance(result, Failure)]
     summary = CutSummary(None, [result for result, _ in done], failures, sum(old for _, old in done))
@@ -229,8 +230,9 @@ def _write_piece(job: MapJob, source: Cutout | MapReader, annotation: Annotation
     cutout.provenance = cutout.provenance | {"map": job.source}
     name = f"{job.name}_x{piece.x0}_y{piece.y0}"
     objects = [part for one in annotation.objects if (part := one.window(*piece.box)) is not None]
-    part = Annotation(objects, (piece.size, piece.size), dict(annotation.meta))
-    return write_pair(root, job.sample, name, cutout, part, source=job.source, x0=piece.x0, y0=piece.y0)
+    meta = {key: value for key, value in annotation.meta.items() if key != "left_out"}  # said of the whole map
+    clipped = Annotation(objects, (piece.size, piece.size), meta)
+    return write_pair(root, job.sample, name, cutout, clipped, source=job.source, x0=piece.x0, y0=piece.y0)
 
 
 def _sample(annotation: Path) -> str:
@@ -261,11 +263,16 @@ def _record(result: MapResult) -> dict[str, Any]:
 def _read_record(path: Path) -> MapResult:
     """The result of an earlier run."""
     record = read_json(path)
-    rows = [Row(**{key: math.nan if value is None else value for key, value in row.items()}) for row in record["rows"]]
+    rows = [_row(values) for values in record["rows"]]
     said = record["report"]
     lost = [Lost(**one) for one in said["lost"]]
     report = CutReport(Counter(said["kinds"]), Counter(said["skipped"]), said["extended"], lost)
     return MapResult(record["source"], rows, report)
+
+
+def _row(values: dict[str, Any]) -> Row:
+    known: dict[str, Any] = {key: math.nan if value is None else value for key, value in values.items()}
+    return Row(**known)
 
 
 def _prepare(root: Path, options: CutOptions, resume: bool) -> None:

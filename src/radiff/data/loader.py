@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from radiff.data.pack import Pack
+from radiff.errors import InputError
 
 
 @dataclass
@@ -44,6 +45,8 @@ class PackLoader:
         Keep the whole pack on the device (for a GPU); else batches travel there one by one.
     augment : bool
         The eight turns and flips; off, cutouts come in order (for validation).
+    empty_share : float
+        Part of the cutouts without objects that an epoch holds, others each time; 1 = all of them.
     process, processes : int
         Which of how many training processes this is; together they see every cutout once an epoch.
     """
@@ -56,6 +59,7 @@ class PackLoader:
         device: torch.device | str = "cpu",
         resident: bool = False,
         augment: bool = True,
+        empty_share: float = 1.0,
         process: int = 0,
         processes: int = 1,
     ) -> None:
@@ -64,9 +68,18 @@ class PackLoader:
         self.process, self.processes = process, processes
         self.resident: tuple[Tensor, Tensor, Tensor] | None = None
         self._order: tuple[int, np.ndarray] | None = None
+        filled = np.array([mask.any() for mask in pack.masks]) if empty_share < 1 else np.ones(len(pack), bool)
+        self._filled, empty = np.flatnonzero(filled), np.flatnonzero(~filled)
+        self._empty, self._empty_count = empty, round(empty_share * len(empty))
+        if len(self) == 0:
+            raise InputError("no cutout is left to train on; set empty_share above 0", pack.folder)
         if resident:
             arrays = (pack.images, pack.masks, pack.peaks)
             self.resident = tuple(torch.from_numpy(np.array(a)).to(self.device) for a in arrays)  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        """Cutouts an epoch."""
+        return len(self._filled) + self._empty_count
 
     def batch(self, step: int) -> Batch:
         """The batch of training step `step` (counted from 0)."""
@@ -86,11 +99,13 @@ class PackLoader:
 
     def _index(self, sample: int) -> int:
         """Which cutout is the `sample`-th to be seen, over all epochs."""
-        epoch, place = divmod(sample, len(self.pack))
+        epoch, place = divmod(sample, len(self))
         if not self.augment:
             return place
         if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.pack)))
+            random = np.random.default_rng((self.seed, 0, epoch))
+            empty = random.permutation(self._empty)[: self._empty_count]
+            self._order = (epoch, random.permutation(np.concatenate([self._filled, empty])))
         return int(self._order[1][place])
 
     def _gather(self, chosen: np.ndarray) -> Batch:

@@ -70,8 +70,8 @@ def shared_sky(rows: Sequence[Row], radius_arcsec: float | None = None) -> tuple
     `radius_arcsec`). Without: the windows overlap in the same source map.
     """
     placed = np.array([math.isfinite(row.ra + row.dec + row.pixel_scale) for row in rows], dtype=bool)
-    sky = _pairs_on_sky([rows[i] for i in np.flatnonzero(placed)], radius_arcsec)
-    pixel = _pairs_in_maps([rows[i] for i in np.flatnonzero(~placed)])
+    sky = _pairs_on_sky([rows[i] for i in np.flatnonzero(placed).tolist()], radius_arcsec)
+    pixel = _pairs_in_maps([rows[i] for i in np.flatnonzero(~placed).tolist()])
     pairs = np.concatenate([np.flatnonzero(placed)[sky], np.flatnonzero(~placed)[pixel]], axis=1)
     return pairs[0], pairs[1]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from regions import PixCoord, PixelRegion, PolygonPixelRegion, PolygonSkyRegion, Regions, SkyRegion
 
 from radiff.errors import InputError
-from radiff.files import atomic_path, write_text
+from radiff.files import write_text
 from radiff.masks.classes import BACKGROUND, CLASSES, COMPACT, EXTENDED, SPURIOUS, class_name, parse_class
 from radiff.masks.instances import BoolArray, SourceObject
 from radiff.masks.outlines import fill, signed_area, trace
@@ -25,7 +25,8 @@ from radiff.sky.header import quiet_astropy
 
 _HOLE = "hole"
 _COLORS = {one.name: one.color for one in CLASSES}
-_CLASS_BY_COLOR = {"red": SPURIOUS, "green": COMPACT, "lime": COMPACT, "blue": EXTENDED} | {one.color: one.value for one in CLASSES}
+_CLASS_BY_COLOR = {one.color: one.value for one in CLASSES[1:]}
+_CLASS_BY_COLOR |= {"red": SPURIOUS, "green": COMPACT, "lime": COMPACT, "blue": EXTENDED}
 
 
 # ---------------------------------------------------------------- DS9
@@ -42,6 +43,7 @@ def write_ds9(path: str | os.PathLike[str], objects: Sequence[SourceObject], wcs
     wcs : WCS, optional
         Writes FK5 coordinates (deg); image coordinates without.
     """
+
     found = []
     for one in objects:
         for corners in trace(one.stamp):
@@ -51,15 +53,13 @@ def write_ds9(path: str | os.PathLike[str], objects: Sequence[SourceObject], wcs
                 PixCoord(corners[:, 0] + one.x0, corners[:, 1] + one.y0), {"text": one.name, "tag": tags}, look
             )
             found.append(region if wcs is None else _to_fk5(region, wcs))
-    with atomic_path(path) as temporary:
-        if found:
-            Regions(found).write(temporary, format="ds9", precision=9, overwrite=True)
-        else:
-            temporary.write_text("# Region file format: DS9\n", encoding="utf-8")
+    text = Regions(found).serialize(format="ds9", precision=9) if found else "# Region file format: DS9\n"
+    write_text(path, text.replace("\nj2000\n", "\nfk5\n"))
     return Path(path)
 
 
-def _to_fk5(region: PolygonPixelRegion, wcs: WCS) -> PolygonSkyRegion:
+def _to_fk5(region: Any, wcs: WCS) -> Any:
+
     with quiet_astropy():
         corners = wcs.pixel_to_world(region.vertices.x, region.vertices.y).fk5
     return PolygonSkyRegion(corners, region.meta, region.visual)
@@ -87,6 +87,7 @@ def read_ds9(path: str | os.PathLike[str], shape: tuple[int, int], wcs: WCS | No
     InputError
         For files that are no regions, sky coordinates without WCS, a region without class.
     """
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -130,6 +131,7 @@ def _region_class(region: Any, tags: Sequence[str], number: int, path: object) -
 
 
 def _region_pixels(region: Any, shape: tuple[int, int], wcs: WCS | None, path: object) -> BoolArray:
+
     if isinstance(region, SkyRegion):
         if wcs is None:
             raise InputError("holds sky coordinates; give the image's WCS to read it", path)

@@ -26,6 +26,8 @@ class Island:
         Largest pixel less the background, Jy/beam.
     negative_snr : float
         Depth (positive number, in rms) of the deepest negative pixel in its surroundings.
+    around_snr : float
+        Largest signal-to-noise ratio in its surroundings, its own included.
     axes : (float, float)
         Major and minor full axis of the ellipse with the second moments of its pixels, pixels.
     """
@@ -36,6 +38,7 @@ class Island:
     peak_snr: float
     peak_flux: float
     negative_snr: float
+    around_snr: float
     axes: tuple[float, float]
 
     @property
@@ -141,7 +144,7 @@ def find_islands(
     min_pixels : int
         Smaller islands are no islands.
     radius : int
-        Half side of the surroundings in which negative pixels are looked for, pixels.
+        Half side of the surroundings in which negative pixels and brighter ones are looked for, pixels.
 
     Returns
     -------
@@ -171,6 +174,7 @@ def find_islands(
                 float(snr[py, px]),
                 float(image[py, px] - background[py, px]),
                 -lowest,
+                float(np.max(around)),
                 ellipse_axes(stamp),
             )
         )

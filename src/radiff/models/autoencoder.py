@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from radiff.models.blocks import ResBlock, SelfAttention, dct_patches
 
-
 LOG_VARIANCE_START = -6.0
 """Log-variance of the latents where the encoder's output is zero: noise of 5 % of a unit latent, not 100 %."""
 
@@ -114,7 +113,8 @@ class Decoder(nn.Module):
 def _start_quietly(conv: nn.Conv2d) -> None:
     """Let a network that stands beside a linear path start with an output near zero."""
     nn.init.normal_(conv.weight, std=1e-3)
-    nn.init.zeros_(conv.bias)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
 
 
 def _middle(width: int, config: AutoencoderConfig) -> list[nn.Module]:

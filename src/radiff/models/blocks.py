@@ -5,6 +5,7 @@ does not depend on a bright source elsewhere, and a large image can be worked on
 """
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -48,9 +49,7 @@ class ResBlock(nn.Module):
         super().__init__()
         self.norm = ChannelNorm(c_in)
         widths = [c_in] + [c_out] * convs
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
         nn.init.zeros_(self.convs[-1].weight)
         nn.init.zeros_(self.convs[-1].bias)
         self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()

@@ -30,6 +30,7 @@ class LoopSettings(Section):
     weight_decay: float = Field(0.0, ge=0)
     clip_norm: float = Field(1.0, gt=0, description="gradient clipping")
     ema_decay: float = Field(0.999, ge=0, lt=1, description="largest decay of the running mean of the weights")
+    empty_share: float = Field(1.0, ge=0, le=1, description="part of the cutouts without objects seen an epoch")
     precision: str = Field("auto", pattern="^(auto|fp32|bf16)$", description="auto: bf16 where it is faster")
     compile: bool = Field(False, description="torch.compile, for a GPU")
     resident: bool = Field(False, description="keep the training pack on the device")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -37,8 +37,15 @@ MAX_BAD_STEPS = 20
 class Task(Protocol):
     """What the loop trains. `module(batch, generator)` gives a scalar loss and figures to log."""
 
-    name: str
-    module: nn.Module
+    @property
+    def name(self) -> str:
+        """For logs."""
+        ...
+
+    @property
+    def module(self) -> nn.Module:
+        """What is trained."""
+        ...
 
     def validate(self, batches: list[Batch]) -> dict[str, float]:
         """Figures on val, with the weights that `module` holds; ``val/loss`` among them."""
@@ -63,12 +70,12 @@ class State:
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """``bf16`` or ``fp32``: as `wanted`, or for ``auto`` bf16 on a GPU and, on a CPU, whichever a small trial finds faster."""
+    """``bf16`` or ``fp32``: as `wanted`; for ``auto`` bf16 on a GPU, on a CPU whichever a small trial finds faster."""
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
         return "bf16"
-    conv = nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
+    conv = nn.Conv2d(64, 64, 3, padding=1)
     x = torch.randn(4, 64, 32, 32).to(memory_format=torch.channels_last)
     times = {}
     for name in ("fp32", "bf16"):
@@ -119,9 +126,9 @@ class Trainer:
             betas=settings.betas,
             weight_decay=settings.weight_decay,
         )
-        module = task.module.to(accelerator.device, memory_format=torch.channels_last)
+        module: nn.Module = task.module.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if settings.compile:
-            module = torch.compile(module)  # type: ignore[assignment]
+            module = cast(nn.Module, torch.compile(module))
         self.module, self.optimizer = accelerator.prepare(module, optimizer)
         self.parameters = list(task.module.parameters())
         self.ema = EMAModel(self.parameters, decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
@@ -187,7 +194,9 @@ class Trainer:
         rate = learning_rate_at(step, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        words = np.random.SeedSequence((settings.seed, step, self.accelerator.process_index)).generate_state(1, np.uint64)
+        words = np.random.SeedSequence((settings.seed, step, self.accelerator.process_index)).generate_state(
+            1, np.uint64
+        )
         generator = torch.Generator().manual_seed(int(words[0] >> 2))
         loss, figures = self.module(self.train_loader.batch(step), generator)
         self.optimizer.zero_grad(set_to_none=True)
@@ -324,7 +333,15 @@ class _Logs:
 def _same_settings(old: dict[str, Any], settings: LoopSettings, path: Path) -> None:
     """Refuse to go on where a setting that changes the path was changed."""
     new = settings.model_dump(mode="json")
-    free = {"log_every", "validate_every", "validation_batches", "sheet_every", "checkpoint_minutes", "resident", "compile"}
+    free = {
+        "log_every",
+        "validate_every",
+        "validation_batches",
+        "sheet_every",
+        "checkpoint_minutes",
+        "resident",
+        "compile",
+    }
     changed = [k for k in new if k not in free and old.get(k) != new[k]]
     if changed:
         named = ", ".join(f"{k} ({old.get(k)} -> {new[k]})" for k in changed)

@@ -74,7 +74,7 @@ def train_autoencoder(collection: Collection, preset: Preset, options: RunOption
 def train_denoiser(
     collection: Collection, preset: Preset, options: RunOptions, autoencoder: str | Path, init: str | Path | None = None
 ) -> State:
-    """Train the denoiser over the latents of `autoencoder` (a weights folder); weights with both land in ``<run>/weights``.
+    """Train the denoiser over the latents of the weights `autoencoder`; weights of both land in ``<run>/weights``.
 
     Parameters
     ----------
@@ -141,6 +141,7 @@ def _fit(
         settings.seed,
         accelerator.device,
         resident=settings.resident and accelerator.device.type == "cuda",
+        empty_share=settings.empty_share,
         process=accelerator.process_index,
         processes=accelerator.num_processes,
     )

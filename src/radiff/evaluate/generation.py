@@ -1,0 +1,78 @@
+"""Generated images beside real ones of the same masks: placement, noise, power spectrum. Knows no networks, no files."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiff.evaluate.reconstruction import Image, outside, spectrum_ratio, spread
+from radiff.masks import CLASSES, SourceObject
+from radiff.sky import background_rms
+
+
+def placement(
+    images: Sequence[Image], objects: Sequence[Sequence[SourceObject]], clear: Sequence[NDArray[np.bool_]]
+) -> dict[str, Any]:
+    """Signal-to-noise inside the objects' pixels and outside, per image; and of each object by class.
+
+    Parameters
+    ----------
+    images : sequence of (ny, nx)
+        In units of the rms.
+    """
+    inside = [float(np.mean(np.concatenate([i[o.slices][o.stamp] for o in items]))) for i, items in
+              zip(images, objects, strict=True) if items]  # fmt: skip
+    beyond = [float(np.mean(i[c])) for i, c in zip(images, clear, strict=True) if c.sum() > 100]
+    classes: dict[str, Any] = {}
+    for kind in CLASSES[1:]:
+        chosen = [(i[o.slices][o.stamp]) for i, items in zip(images, objects, strict=True)
+                  for o in items if o.class_value == kind.value]  # fmt: skip
+        means = [float(pixels.mean()) for pixels in chosen]
+        classes[kind.name] = {
+            "mean_snr": spread(means),
+            "peak_snr": spread([float(pixels.max()) for pixels in chosen]),
+            "drawn": float(np.mean([m > 3 for m in means])) if means else None,
+        }
+    return {"inside": spread(inside), "outside": spread(beyond), "classes": classes}
+
+
+def check_generation(
+    real: Sequence[Image],
+    made: Sequence[Image],
+    objects: Sequence[Sequence[SourceObject]],
+    rms_asked: Sequence[float],
+) -> dict[str, Any]:
+    """Compare generated images with the real ones of the same masks.
+
+    Parameters
+    ----------
+    real : sequence of (ny, nx)
+        In units of their rms, background taken off.
+    made : sequence of (ny, nx)
+        Generated, Jy/beam, about the level 0.
+    objects : sequence of sequences of SourceObject
+        Of each mask.
+    rms_asked : sequence of float
+        Jy/beam.
+
+    Returns
+    -------
+    dict
+        ``real`` and ``made``: see `placement`; ``rms_ratio``: noise measured outside the objects over noise asked for;
+        ``spectrum``: noise power, made over real.
+    """
+    clear = [outside(o, (i.shape[0], i.shape[1])) for o, i in zip(objects, real, strict=True)]
+    snr = [image / rms for image, rms in zip(made, rms_asked, strict=True)]
+    noises = [
+        background_rms(image, ~c)[1] / rms
+        for image, c, rms in zip(made, clear, rms_asked, strict=True)
+        if c.sum() > 500
+    ]
+    return {
+        "images": len(made),
+        "real": placement(real, objects, clear),
+        "made": placement(snr, objects, clear),
+        "rms_ratio": spread(noises),
+        "spectrum": spectrum_ratio(real, snr, clear),
+    }

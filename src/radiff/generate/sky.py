@@ -1,0 +1,111 @@
+"""What a generated image's pixels are to mean: noise, beam, WCS, peaks. Knows no networks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from radiff.errors import InputError
+from radiff.masks import mask_to_objects
+from radiff.sky import Beam, Cutout, background_rms
+
+DEFAULT_RMS = 1.5e-4
+"""Jy/beam; the noise of the FIRST images that the shipped weights were trained on."""
+DEFAULT_BEAM = Beam(5.4, 5.4, 0.0)
+DEFAULT_PIXEL_SCALE = 1.8
+"""Arcsec; beam and pixel of FIRST: three pixels a beam, as in all the training images."""
+MIN_NOISE_PIXELS = 500
+"""Below this many pixels outside the objects, the noise of a generated image is not measured and stays as it is."""
+
+
+@dataclass(frozen=True)
+class Sky:
+    """What the pixels of a generated image are to mean.
+
+    Attributes
+    ----------
+    rms : float
+        Noise rms, Jy/beam.
+    background : float
+        Level added, Jy/beam.
+    beam : Beam
+    wcs : WCS, optional
+        Made about (0, 0) deg at `pixel_scale`, tangential, where not given.
+    pixel_scale : float
+        Arcsec, for that WCS.
+    header : astropy.io.fits.Header
+        Cards to carry on.
+    """
+
+    rms: float = DEFAULT_RMS
+    background: float = 0.0
+    beam: Beam = DEFAULT_BEAM
+    wcs: WCS | None = None
+    pixel_scale: float = DEFAULT_PIXEL_SCALE
+    header: fits.Header = field(default_factory=fits.Header)
+
+    @classmethod
+    def like(cls, cutout: Cutout, rms: float | None = None, background: float | None = None) -> "Sky":
+        """The sky of a real image: its WCS, beam, header and (unless given, Jy/beam) its noise and level.
+
+        Raises
+        ------
+        InputError
+            Where `rms` is not given and cannot be measured.
+        """
+        if rms is None or background is None:
+            measured = background_rms(cutout.image)
+            background, rms = (m if g is None else g for m, g in zip(measured, (background, rms), strict=True))
+        scale = cutout.pixel_scale or DEFAULT_PIXEL_SCALE
+        return cls(rms, background, cutout.beam or DEFAULT_BEAM, cutout.wcs, scale, cutout.header)
+
+    def make_wcs(self, shape: tuple[int, int]) -> WCS:
+        """The WCS for an image of `shape` (ny, nx)."""
+        if self.wcs is not None:
+            return self.wcs
+        wcs = WCS(naxis=2)
+        wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        wcs.wcs.crval = [0.0, 0.0]
+        wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
+        wcs.wcs.cdelt = [-self.pixel_scale / 3600, self.pixel_scale / 3600]
+        wcs.wcs.cunit = ["deg", "deg"]
+        return wcs
+
+
+def measure_noise(snr: NDArray[np.floating], mask: NDArray[np.uint8]) -> tuple[float, float, bool]:
+    """Level and rms of an image outside the objects (two pixels clear of them), and whether they were measured.
+
+    Where fewer than `MIN_NOISE_PIXELS` are left, (0, 1, False): the image is taken as it comes.
+    """
+    near = ndimage.binary_dilation(mask > 0, iterations=2) if mask.any() else np.zeros(mask.shape, bool)
+    if near.size - int(near.sum()) < MIN_NOISE_PIXELS:
+        return 0.0, 1.0, False
+    level, noise = background_rms(snr, near)
+    return (level, noise, True) if noise > 0 else (0.0, 1.0, False)
+
+
+def peaks_image(mask: NDArray[np.uint8], peak_snr: Sequence[float] | float) -> NDArray[np.float32]:
+    """(ny, nx): on each object of `mask` the peak asked of it, in units of the rms.
+
+    Parameters
+    ----------
+    peak_snr : float or sequence of float
+        One for all, or one an object in the order of `radiff.masks.mask_to_objects`.
+
+    Raises
+    ------
+    InputError
+        Where the number of peaks is not that of the objects.
+    """
+    objects = mask_to_objects(mask)
+    values = [peak_snr] * len(objects) if isinstance(peak_snr, int | float) else list(peak_snr)
+    if len(values) != len(objects):
+        raise InputError(f"{len(values)} peaks for {len(objects)} objects in the mask; give one for all or one each")
+    image = np.zeros(mask.shape, np.float32)
+    for item, value in zip(objects, values, strict=True):
+        image[item.slices][item.stamp] = value
+    return image
