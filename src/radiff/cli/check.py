@@ -52,7 +52,7 @@ def reconstruction(
         objects.append(_objects(chosen, index))
     figures: dict[str, Any] = {}
     for name, kept in _surveys(chosen):
-        figures[name] = check_reconstruction(*([values[k] for k in kept] for values in (real, rebuilt, objects)))
+        figures[name] = check_reconstruction(_at(real, kept), _at(rebuilt, kept), _at(objects, kept))
         _print_reconstruction(name, figures[name])
     _write(json_file, figures)
 
@@ -105,13 +105,17 @@ def generation(
     seconds = (time.perf_counter() - start) / len(made)
     figures: dict[str, Any] = {}
     for name, kept in _surveys(chosen):
-        columns = (real, [m.image for m in made], objects, asked)
-        figures[name] = check_generation(*([values[k] for k in kept] for values in columns))
+        made_images = [made[k].image for k in kept]
+        figures[name] = check_generation(_at(real, kept), made_images, _at(objects, kept), _at(asked, kept))
         _print_generation(name, figures[name])
     print(f"{seconds:.3f} s a cutout")
     if sheet is not None:
         print(_draw_sheet(sheet, chosen, real, [m.image / rms for m, rms in zip(made, asked, strict=True)]))
     _write(json_file, figures)
+
+
+def _at(values: list[Any], kept: list[int]) -> list[Any]:
+    return [values[k] for k in kept]
 
 
 def _chosen(collection: Path, split: str, limit: int | None) -> Any:

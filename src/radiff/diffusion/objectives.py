@@ -72,7 +72,7 @@ class Objective:
 
     def __init__(self, config: DiffusionConfig) -> None:
         self.config = config
-        self.schedule = None
+        self.schedule: Any = None
         if config.objective != "flow":
             self.schedule = DDPMScheduler(clip_sample=False, **config.schedule_arguments())
 
@@ -97,7 +97,7 @@ class Objective:
             s = u[:, None, None, None]
             return (1 - s) * clean + s * noise, 1000.0 * u, noise - clean
         t = (u * self.config.num_train_steps).long().clamp(0, self.config.num_train_steps - 1)
-        x = self.schedule.add_noise(clean, noise, t)  # type: ignore[arg-type]
+        x = self.schedule.add_noise(clean, noise, t)
         if self.config.objective == "eps":
             return x, t, noise
-        return x, t, self.schedule.get_velocity(clean, noise, t)  # type: ignore[arg-type]
+        return x, t, self.schedule.get_velocity(clean, noise, t)

@@ -64,7 +64,7 @@ def make_scheduler(config: DiffusionConfig, sampler: str) -> Any:
 
 
 def initial_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> tuple[Tensor, list[torch.Generator]]:
-    """Unit Gaussian noise (len(seeds), *shape) on the CPU, one generator a seed; the generators go on to the sampler."""
+    """Unit Gaussian noise (len(seeds), *shape) on the CPU, and one generator a seed, to go on to the sampler."""
     generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
     return torch.stack([torch.randn(shape, generator=g) for g in generators]), generators
 

@@ -1,4 +1,4 @@
-"""Generated images beside real ones of the same masks: placement, noise, power spectrum. Knows no networks, no files."""
+"""Generated images beside real ones of their masks: placement, noise, power spectrum. Knows no networks, no files."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Images and their reconstructions to three figures: noise error, peak fluxes, noise power spectrum. Knows no networks."""
+"""Images and reconstructions to three figures: noise error, peak fluxes, power spectrum. Knows no networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +35,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def spectrum_ratio(
     images: Sequence[Image], others: Sequence[Image], clear: Sequence[NDArray[np.bool_]]
 ) -> dict[str, list[float]]:
-    """Noise power per band, 0 to 0.5 cycles per pixel, of `others` over that of `images`; both in units of their rms."""
+    """Noise power per band, 0 to 0.5 cycles per pixel: of `images`, and of `others` over it; in units of the rms."""
     excluded = [~c for c in clear]
     frequencies, power = noise_power_spectrum(list(images), excluded, BANDS)
     _, other = noise_power_spectrum(list(others), excluded, BANDS)

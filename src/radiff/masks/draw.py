@@ -9,7 +9,7 @@ Mask = NDArray[np.uint8]
 
 
 def ellipse(shape: tuple[int, int], x: float, y: float, maj: float, minor: float, angle: float) -> NDArray[np.bool_]:
-    """(ny, nx), True inside an ellipse of the full axes `maj`, `minor` (pixels), turned by `angle` (rad) from x to y."""
+    """(ny, nx), True inside an ellipse of full axes `maj`, `minor` (pixels), turned by `angle` (rad) from x to y."""
     rows, columns = np.indices(shape)
     along = (columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)
     across = (rows - y) * np.cos(angle) - (columns - x) * np.sin(angle)

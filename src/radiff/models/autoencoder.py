@@ -1,4 +1,4 @@
-"""Scaled images to latents and back: the KL-regularised autoencoder of section 4.1. Knows no FITS, no units, no noise levels."""
+"""Scaled images to latents and back: the KL-regularised autoencoder (section 4.1). Knows no FITS and no units."""
 
 import math
 from dataclasses import asdict, dataclass

@@ -43,7 +43,10 @@ def dct_patches(size: int, channels: int) -> Tensor:
 
 
 class ResBlock(nn.Module):
-    """x + convolutions(x), `convs` 3x3 convolutions, the last starting at zero; (batch, c_in, ny, nx) -> (batch, c_out, ny, nx)."""
+    """x + convolutions(x): `convs` 3x3 convolutions, the last starting at zero.
+
+    (batch, c_in, ny, nx) -> (batch, c_out, ny, nx).
+    """
 
     def __init__(self, c_in: int, c_out: int, convs: int = 2) -> None:
         super().__init__()
@@ -71,7 +74,8 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
         nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        if self.out.bias is not None:
+            nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, ny, nx = x.shape

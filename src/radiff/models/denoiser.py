@@ -80,7 +80,8 @@ class Denoiser(nn.Module):
         self.config = config
         down = tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in config.attention)
         up = tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(config.attention))
-        self.unet = UNet2DModel(
+        # diffusers' classes are loaded lazily, so a type checker does not see that they are modules
+        self.unet: Any = UNet2DModel(
             in_channels=config.latent_channels + PLANES * config.factor**2,
             out_channels=config.latent_channels,
             block_out_channels=config.channels,
@@ -92,7 +93,6 @@ class Denoiser(nn.Module):
             add_attention=any(config.attention),
         )
         nn.init.zeros_(self.unet.conv_out.weight)
-        assert self.unet.conv_out.bias is not None
         nn.init.zeros_(self.unet.conv_out.bias)
 
     @property

@@ -64,7 +64,9 @@ def save_weights(
             target = make_folder(temporary / name)
             write_json(target / "config.json", part.config)
             save_torch_state_dict(_state(part.module, dtype), target, max_shard_size=SHARD)
-            files |= {f"{name}/{file.name}": _sha256(file) for file in sorted(target.iterdir())}
+            for file in sorted(target.iterdir()):
+                file.chmod(0o644)  # safetensors writes files that only their owner may read
+                files[f"{name}/{file.name}"] = _sha256(file)
         write_json(temporary / MANIFEST, {"format": FORMAT, **info, "files": files})
         card = folder / "MODEL_CARD.md"
         if card.is_file():

@@ -70,7 +70,8 @@ class AutoencoderTask:
         """Real, reconstructed and residual for six val cutouts."""
         image = batches[0].images[:6]
         rebuilt = self.autoencoder.decode(self.autoencoder.encode(image))
-        panels = [*_snr(image, self.scaling), *_snr(rebuilt, self.scaling), *_snr(rebuilt - image, self.scaling)]
+        real, made = snr_pictures(image, self.scaling), snr_pictures(rebuilt, self.scaling)
+        panels = [*real, *made, *(b - a for a, b in zip(real, made, strict=True))]
         count = len(image)
         titles = ["real"] * count + ["reconstructed"] * count + ["residual"] * count
         quicklook(path, panels, titles, rms=1.0, ncols=count)
@@ -90,7 +91,7 @@ class AutoencoderTask:
         save_weights(folder, parts, {"scaling": self.scaling, "training": {"autoencoder": info}})
 
 
-def _snr(scaled: Tensor, scaling: dict[str, Any]) -> list[Any]:
+def snr_pictures(scaled: Tensor, scaling: dict[str, Any]) -> list[Any]:
     """Scaled images (batch, 1, ny, nx) for display: in units of the rms where the scaling can be inverted."""
     kind = make_scaling(**scaling)
     pictures = scaled[:, 0].float().cpu().numpy()

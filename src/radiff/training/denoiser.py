@@ -14,7 +14,7 @@ from radiff.models.autoencoder import Autoencoder
 from radiff.models.denoiser import Denoiser, DenoiserConfig, condition_planes
 from radiff.models.io import Part, save_weights
 from radiff.sky import quicklook
-from radiff.training.autoencoder import _snr
+from radiff.training.autoencoder import snr_pictures
 from radiff.training.config import DenoiserSettings
 
 
@@ -116,8 +116,8 @@ class DenoiserTask:
             self.settings.num_steps,
             generators,
         )
-        made = _snr(self.autoencoder.decode(latents), self.scaling)
-        real = _snr(batch.images[:count], self.scaling)
+        made = snr_pictures(self.autoencoder.decode(latents), self.scaling)
+        real = snr_pictures(batch.images[:count], self.scaling)
         contours = [*masks.cpu().numpy().astype("uint8")] * 2
         titles = ["real"] * count + ["generated"] * count
         quicklook(path, real + made, titles, masks=contours, rms=1.0, ncols=count)

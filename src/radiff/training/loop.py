@@ -202,7 +202,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         norm = float(self.accelerator.clip_grad_norm_(self.parameters, settings.clip_norm))
-        if math.isfinite(norm) and math.isfinite(float(loss.detach())):
+        if math.isfinite(norm):  # the norm is over all processes, so they agree
             self.optimizer.step()
             self.ema.step(self.parameters)
             self.bad_steps = 0
@@ -240,11 +240,16 @@ class Trainer:
                 if main and now - saved > 60 * self.settings.checkpoint_minutes:
                     self.save()
                     saved = time.perf_counter()
-                if max_minutes is not None and now - start > 60 * max_minutes:
+                if max_minutes is not None and self._agree(now - start > 60 * max_minutes):
                     break
         self.save()
         self.accelerator.wait_for_everyone()
         return self.state
+
+    def _agree(self, over: bool) -> bool:
+        """Whether any process says so: all stop at the same step."""
+        flag = torch.tensor(float(over), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, "sum") > 0)
 
     def _due(self, every: int) -> bool:
         return self.state.step % every == 0 or self.state.step == self.settings.steps

@@ -140,7 +140,7 @@ def _fit(
         settings.batch_size,
         settings.seed,
         accelerator.device,
-        resident=settings.resident and accelerator.device.type == "cuda",
+        resident=settings.resident,
         empty_share=settings.empty_share,
         process=accelerator.process_index,
         processes=accelerator.num_processes,
