@@ -5,8 +5,9 @@ For every mask: noise from its seed -> latents (denoiser, guided) -> scaled imag
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from radiff.data.scaling import make_scaling
 from radiff.diffusion.objectives import DiffusionConfig
 from radiff.diffusion.sampling import SAMPLERS, initial_noise, make_scheduler, sample
 from radiff.errors import InputError
-from radiff.generate.sky import Sky, measure_noise
-from radiff.masks import check_mask
+from radiff.generate.sky import Sky, measure_noise, peaks_image
+from radiff.masks import check_mask, read_mask
 from radiff.models.denoiser import condition_planes
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
 from radiff.sky import Cutout
@@ -83,12 +84,34 @@ class Generator:
         """
         return cls(weights, device)
 
-    def __call__(self, mask: ArrayLike, seed: int = 0, **options: Any) -> Cutout:
-        """One mask (ny, nx) to one cutout; `options` as in `generate`, with a single sky and peaks."""
-        for name in ("sky", "peaks"):
-            if name in options and options[name] is not None:
-                options[name] = [options[name]]
-        return self.generate([np.asarray(mask)], [seed], **options)[0]
+    def __call__(
+        self,
+        mask: ArrayLike | str | os.PathLike[str],
+        seed: int = 0,
+        rms: float | None = None,
+        sky: Sky | None = None,
+        peak_snr: float | Sequence[float] | None = None,
+        **options: Any,
+    ) -> Cutout:
+        """One mask, (ny, nx) or a file of any format `radiff.read_mask` reads, to one cutout.
+
+        Parameters
+        ----------
+        rms : float, optional
+            Noise, Jy/beam; default that of `sky`.
+        sky : Sky, optional
+            Beam, WCS, header, noise; ``Sky.like(cutout)`` takes those of a real image.
+        peak_snr : float or sequence of float, optional
+            Peak asked of the objects, in units of the rms: see `peaks_image`.
+        options
+            As in `iterate`.
+        """
+        pixels = read_mask(mask) if isinstance(mask, str | os.PathLike) else np.asarray(mask)
+        sky = sky or Sky()
+        if rms is not None:
+            sky = replace(sky, rms=rms)
+        peaks = None if peak_snr is None else [peaks_image(check_mask(pixels), peak_snr)]
+        return self.generate([pixels], [seed], sky=sky, peaks=peaks, **options)[0]
 
     def generate(self, masks: Sequence[NDArray[Any]], seeds: Sequence[int], **options: Any) -> list[Cutout]:
         """All of `iterate` in a list."""
@@ -133,20 +156,49 @@ class Generator:
         Raises
         ------
         InputError
-            Where a mask has an unknown class or a size that does not fit, or an option is not known.
+            At the call, before anything is made: where the weights have no denoiser, a mask has an unknown class or a
+            size that does not fit, counts differ, or an option is not known.
+
+        Warns
+        -----
+        UserWarning
+            Where the weights' scaling has no inverse, so that fluxes mean nothing.
         """
+        if self.denoiser is None:
+            raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", self.folder)
         sampling = self._sampling(sampler, num_steps, guidance_scale)
         checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
-        if len(seeds) != len(checked):
-            raise InputError(f"{len(seeds)} seeds for {len(checked)} masks; give one a mask")
+        numbers = [int(seed) for seed in seeds]
         skies = [sky or Sky()] * len(checked) if sky is None or isinstance(sky, Sky) else list(sky)
         asked = list(peaks) if peaks is not None else [None] * len(checked)
-        for chosen in _batches([m.shape for m in checked], batch_size):
-            snr = self._sample([checked[k] for k in chosen], [seeds[k] for k in chosen], [asked[k] for k in chosen],
+        for name, given in (("seeds", numbers), ("skies", skies), ("peaks", asked)):
+            if len(given) != len(checked):
+                raise InputError(f"{len(given)} {name} for {len(checked)} masks; give one a mask")
+        for k, (mask, peak) in enumerate(zip(checked, asked, strict=True)):
+            if peak is not None and np.shape(peak) != mask.shape:
+                raise InputError(f"the peaks of mask {k} have the shape {np.shape(peak)}, the mask has {mask.shape}")
+        if not self.scaling.invertible:
+            text = f"the scaling {self.scaling.name!r} of these weights has no inverse: the images have no flux scale"
+            warnings.warn(text, stacklevel=2)
+        return self._iterate(checked, numbers, skies, asked, sampling, batch_size, unconditional, on_step)
+
+    def _iterate(
+        self,
+        masks: list[NDArray[np.uint8]],
+        seeds: list[int],
+        skies: list[Sky],
+        peaks: list[NDArray[Any] | None],
+        sampling: Sampling,
+        batch_size: int,
+        unconditional: bool,
+        on_step: Callable[[], None] | None,
+    ) -> Iterator[Cutout]:
+        for chosen in _batches([m.shape for m in masks], batch_size):
+            snr = self._sample([masks[k] for k in chosen], [seeds[k] for k in chosen], [peaks[k] for k in chosen],
                                sampling, unconditional, on_step)  # fmt: skip
             for image, k in zip(snr, chosen, strict=True):
-                mask = np.zeros_like(checked[k]) if unconditional else checked[k]
-                yield self._finish(image, mask, skies[k], int(seeds[k]), sampling, unconditional)
+                mask = np.zeros_like(masks[k]) if unconditional else masks[k]
+                yield self._finish(image, mask, skies[k], seeds[k], sampling, unconditional)
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -162,18 +214,22 @@ class Generator:
             raise InputError(f"{chosen.sampler!r} is no sampler of these weights; there are: {', '.join(known)}")
         if chosen.num_steps < 1:
             raise InputError(f"num_steps is {chosen.num_steps}; it must be 1 or more")
+        if not 0 <= chosen.guidance_scale < np.inf:
+            raise InputError(f"guidance_scale is {chosen.guidance_scale}; it must be 0 or more")
         return chosen
 
-    def check_mask(self, mask: NDArray[Any], index: int = 0) -> NDArray[np.uint8]:
-        """The mask as uint8; an `InputError` where its classes or its size do not fit these weights."""
+    def check_mask(self, mask: NDArray[Any], index: int | None = None) -> NDArray[np.uint8]:
+        """The mask as uint8; an `InputError` where its classes or its size do not fit these weights.
+
+        `index` is the mask's number, for the message, where several were given.
+        """
         checked = check_mask(mask)
         factor = self.autoencoder.config.factor
         low, high = SIZES
         if any(n % factor or not low <= n <= high for n in checked.shape):
-            ny, nx = checked.shape
+            (ny, nx), which = checked.shape, "the mask" if index is None else f"mask {index}"
             raise InputError(
-                f"mask {index} has {nx} x {ny} pixels; sides must be multiples of {factor} from {low} to {high}: "
-                "pad or cut it"
+                f"{which} has {nx} x {ny} pixels; sides must be multiples of {factor} from {low} to {high}: pad or cut it"
             )
         return checked
 
@@ -188,9 +244,8 @@ class Generator:
         on_step: Callable[[], None] | None,
     ) -> NDArray[np.float32]:
         """Signal-to-noise images (batch, ny, nx) of one size."""
-        if self.denoiser is None:
-            raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", self.folder)
         denoiser, factor = self.denoiser, self.autoencoder.config.factor
+        assert denoiser is not None  # `iterate` looks
         codes = np.stack([np.zeros(m.shape) if p is None else peak_code(p) for m, p in zip(masks, peaks, strict=True)])
         mask_tensor = torch.from_numpy(np.stack(masks).astype(np.int64)).to(self.device)
         code_tensor = torch.from_numpy(codes.astype(np.float32)).to(self.device)
@@ -202,9 +257,8 @@ class Generator:
         def denoise(x: Tensor, t: Tensor) -> Tensor:
             if scale == 1.0:
                 return denoiser(x, t, planes)
-            with_mask, without = denoiser(torch.cat([x, x]), torch.cat([t, t]), torch.cat([planes, empty])).chunk(
-                2
-            )  # guidance in one batch
+            both = denoiser(torch.cat([x, x]), torch.cat([t, t]), torch.cat([planes, empty]))  # guidance in one batch
+            with_mask, without = both.chunk(2)
             return without + scale * (with_mask - without)
 
         shape = (self.autoencoder.config.latent_channels, *full.shape[-2:])
@@ -251,7 +305,17 @@ class Generator:
 
     @torch.inference_mode()
     def reconstruct(self, image: NDArray[Any], background: float, rms: float) -> NDArray[np.float32]:
-        """One image (ny, nx), Jy/beam, through the autoencoder and back, Jy/beam."""
+        """One image (ny, nx), Jy/beam, through the autoencoder and back, Jy/beam.
+
+        Raises
+        ------
+        InputError
+            Where its sides are no multiples of the compression factor, or the scaling has no inverse.
+        """
+        factor = self.autoencoder.config.factor
+        ny, nx = np.shape(image)
+        if ny % factor or nx % factor:
+            raise InputError(f"an image of {nx} x {ny} pixels; sides must be multiples of {factor}: cut it")
         scaled = torch.from_numpy(self.scaling.forward(image, background, rms))[None, None].to(self.device)
         rebuilt = self.autoencoder.decode(self.autoencoder.encode(scaled))[0, 0].float().cpu().numpy()
         return self.scaling.inverse(rebuilt, background, rms)

@@ -1,5 +1,6 @@
 """What a generated image's pixels are to mean: noise, beam, WCS, peaks. Knows no networks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -39,6 +40,11 @@ class Sky:
         Arcsec, for that WCS.
     header : astropy.io.fits.Header
         Cards to carry on.
+
+    Raises
+    ------
+    InputError
+        Where the rms is not a positive number, or the background is none.
     """
 
     rms: float = DEFAULT_RMS
@@ -47,6 +53,12 @@ class Sky:
     wcs: WCS | None = None
     pixel_scale: float = DEFAULT_PIXEL_SCALE
     header: fits.Header = field(default_factory=fits.Header)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.rms) and self.rms > 0):
+            raise InputError(f"a noise rms of {self.rms:g} Jy/beam; it must be a positive number")
+        if not math.isfinite(self.background):
+            raise InputError(f"a background of {self.background:g} Jy/beam; it must be a number")
 
     @classmethod
     def like(cls, cutout: Cutout, rms: float | None = None, background: float | None = None) -> "Sky":

@@ -23,6 +23,13 @@ class ChannelNorm(nn.Module):
         return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+def start_at_zero(conv: nn.Conv2d) -> None:
+    """Set a convolution's weights to zero, so that what it is added to passes unchanged at first."""
+    nn.init.zeros_(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+
+
 def dct_patches(size: int, channels: int) -> Tensor:
     """The `channels` lowest-frequency cosines of a size x size patch, orthonormal: (channels, 1, size, size).
 
@@ -52,9 +59,9 @@ class ResBlock(nn.Module):
         super().__init__()
         self.norm = ChannelNorm(c_in)
         widths = [c_in] + [c_out] * convs
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
-        nn.init.zeros_(self.convs[-1].weight)
-        nn.init.zeros_(self.convs[-1].bias)
+        convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)]
+        start_at_zero(convolutions[-1])
+        self.convs = nn.ModuleList(convolutions)
         self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,9 +80,7 @@ class SelfAttention(nn.Module):
         self.norm = ChannelNorm(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.out.weight)
-        if self.out.bias is not None:
-            nn.init.zeros_(self.out.bias)
+        start_at_zero(self.out)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, ny, nx = x.shape

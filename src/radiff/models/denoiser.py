@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from diffusers import UNet2DModel
 from torch import Tensor, nn
 
+from radiff.models.blocks import start_at_zero
+
 NUM_CLASSES = 4
 PLANES = NUM_CLASSES + 1  # the mask's one-hot classes and the peak asked of each object
 
@@ -80,8 +82,7 @@ class Denoiser(nn.Module):
         self.config = config
         down = tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in config.attention)
         up = tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(config.attention))
-        # diffusers' classes are loaded lazily, so a type checker does not see that they are modules
-        self.unet: Any = UNet2DModel(
+        unet: Any = UNet2DModel(  # Any: diffusers loads its classes lazily, a type checker sees no module
             in_channels=config.latent_channels + PLANES * config.factor**2,
             out_channels=config.latent_channels,
             block_out_channels=config.channels,
@@ -92,8 +93,8 @@ class Denoiser(nn.Module):
             norm_num_groups=min(32, *config.channels),
             add_attention=any(config.attention),
         )
-        nn.init.zeros_(self.unet.conv_out.weight)
-        nn.init.zeros_(self.unet.conv_out.bias)
+        start_at_zero(unet.conv_out)
+        self.unet = unet
 
     @property
     def multiple(self) -> int:
