@@ -119,3 +119,34 @@ GOOD_CARDS: dict[str, object] = {
 def good_cards() -> dict[str, object]:
     """Cards of a complete header: TAN, 1.8 arcsec per pixel, beam 5.4 x 4.32 arcsec at 30 deg."""
     return dict(GOOD_CARDS)
+
+
+def tiny_weights(folder: Path, scaling: str = "snr-asinh", objective: str = "flow") -> Path:
+    """A weights folder of small random networks that samples in two steps; what they draw is noise of no meaning."""
+    import torch
+
+    from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
+    from radiff.models.denoiser import Denoiser, DenoiserConfig
+    from radiff.models.io import Part, save_weights
+
+    torch.manual_seed(0)
+    autoencoder = Autoencoder(AutoencoderConfig(channels=(8, 16)))
+    denoiser = Denoiser(DenoiserConfig(channels=(32, 32), layers=1, attention=(False, True), head_width=16))
+    torch.nn.init.normal_(denoiser.unet.conv_out.weight, std=0.02)  # it starts at zero: nothing would reach the image
+    sampler = "euler" if objective == "flow" else "ddim"
+    info = {
+        "scaling": {"name": scaling},
+        "diffusion": {"objective": objective},
+        "sampling": {"sampler": sampler, "num_steps": 2, "guidance_scale": 1.0},
+    }
+    parts = {
+        "autoencoder": Part(autoencoder, autoencoder.config_dict()),
+        "denoiser": Part(denoiser, denoiser.config.to_dict()),
+    }
+    return save_weights(folder, parts, info)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of `tiny_weights`."""
+    return tiny_weights(tmp_path_factory.mktemp("weights") / "tiny")

@@ -88,6 +88,8 @@ class PackLoader:
         if not self.augment:
             return self._gather(chosen)
         symmetries = np.random.default_rng((self.seed, 1, step, self.process)).integers(8, size=self.batch_size)
+        if self.pack.images.shape[1] != self.pack.images.shape[2]:
+            symmetries -= symmetries % 2  # a quarter turn would not fit into the batch
         order = np.argsort(symmetries, kind="stable")
         groups = [order[symmetries[order] == s] for s in range(8)]
         parts = [(self._gather(chosen[g]), s) for s, g in enumerate(groups) if len(g)]
@@ -100,12 +102,11 @@ class PackLoader:
     def _index(self, sample: int) -> int:
         """Which cutout is the `sample`-th to be seen, over all epochs."""
         epoch, place = divmod(sample, len(self))
-        if not self.augment:
-            return place
         if self._order is None or self._order[0] != epoch:
             random = np.random.default_rng((self.seed, 0, epoch))
             empty = random.permutation(self._empty)[: self._empty_count]
-            self._order = (epoch, random.permutation(np.concatenate([self._filled, empty])))
+            seen = np.concatenate([self._filled, empty])
+            self._order = (epoch, random.permutation(seen) if self.augment else np.sort(seen))
         return int(self._order[1][place])
 
     def _gather(self, chosen: np.ndarray) -> Batch:

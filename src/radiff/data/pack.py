@@ -83,6 +83,8 @@ def build_pack(
     make_folder(folder)
     (folder / "pack.json").unlink(missing_ok=True)
     shape = (len(collection), *sizes[0])
+    for name in ARRAYS:  # a run that still reads the old pack keeps it
+        (folder / f"{name}.npy").unlink(missing_ok=True)
     maps = {k: np.lib.format.open_memmap(folder / f"{k}.npy", "w+", dtype, shape) for k, dtype in ARRAYS.items()}
     rows = run_parallel(
         partial(_pack_one, root=collection.root, folder=folder, scaling=scaling),
@@ -102,8 +104,18 @@ def build_pack(
 
 def _fingerprint(collection: Collection, scaling: SnrAsinh | Paper) -> str:
     rows = [(row.image, row.rms, row.background, row.counts, row.peak) for row in collection.rows]
-    text = json.dumps([str(collection.root.resolve()), scaling_config(scaling), rows])
+    files = [_stamp(collection.root / name) for row in collection.rows for name in (row.image, row.annotation) if name]
+    text = json.dumps([str(collection.root.resolve()), scaling_config(scaling), rows, files])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """Size and time of change: a mask drawn again makes the pack out of date."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None  # reading it will say what is wrong
+    return status.st_size, status.st_mtime_ns
 
 
 def peak_map(
@@ -125,8 +137,12 @@ def _pack_one(job: tuple[int, Row], root: Path, folder: Path, scaling: SnrAsinh 
     one = Collection(root, [row])
     image, annotation = one.image(0).image, one.annotation(0)
     objects = list(annotation.objects) if annotation is not None else []
+    try:
+        scaled = scaling.forward(image, row.background, row.rms)
+    except InputError as error:
+        raise InputError(error.message, root / row.image) from error
     parts = {
-        "images": scaling.forward(image, row.background, row.rms),
+        "images": scaled,
         "masks": objects_to_mask(objects, image.shape),
         "peaks": peak_map(image, objects, row.rms, row.background),
     }

@@ -7,6 +7,7 @@ depend on the batch, the device or the order.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import (
     DDIMScheduler,
@@ -41,6 +42,8 @@ def make_scheduler(config: DiffusionConfig, sampler: str) -> Any:
     if sampler not in SAMPLERS[config.objective]:
         known = ", ".join(SAMPLERS[config.objective])
         raise ValueError(f"{sampler!r} is no sampler for the objective {config.objective!r}; there are: {known}")
+    if sampler == "heun" and config.zero_terminal_snr:
+        raise ValueError("the sampler 'heun' cannot start where no signal is left (zero_terminal_snr); use 'dpm++'")
     if config.objective == "flow":
         flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "num_train_timesteps": 1000}
         if sampler == "euler":
@@ -54,7 +57,7 @@ def make_scheduler(config: DiffusionConfig, sampler: str) -> Any:
     if sampler == "ddpm":
         return DDPMScheduler(clip_sample=False, timestep_spacing="trailing", **arguments)
     if sampler == "ddim":
-        return DDIMScheduler(clip_sample=False, set_alpha_to_one=False, timestep_spacing="trailing", **arguments)
+        return DDIMScheduler(clip_sample=False, set_alpha_to_one=True, timestep_spacing="trailing", **arguments)
     if sampler == "dpm++":
         return DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", timestep_spacing="trailing", **arguments)
     if sampler == "unipc":
@@ -88,7 +91,11 @@ def sample(
     on_step : callable, optional
         Called after every step, for a progress bar.
     """
-    scheduler.set_timesteps(num_steps, device=noise.device)
+    if isinstance(scheduler, FlowMatchEulerDiscreteScheduler):
+        # equal steps down to 0; diffusers' own grid spends the last step on the thousandth next to 0
+        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / num_steps, num_steps).tolist(), device=noise.device)
+    else:
+        scheduler.set_timesteps(num_steps, device=noise.device)
     latents = noise * getattr(scheduler, "init_noise_sigma", 1.0)
     stochastic = isinstance(scheduler, DDPMScheduler)
     extra = {"generator": generators} if stochastic and generators else {}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.evaluate.reconstruction import Image, outside, spectrum_ratio, spread
+from radiff.evaluate.reconstruction import Image, clear_pixels, spectrum_ratio, spread
 from radiff.masks import CLASSES, SourceObject
 from radiff.sky import background_rms
 
@@ -21,20 +21,27 @@ def placement(
     images : sequence of (ny, nx)
         In units of the rms.
     """
-    inside = [float(np.mean(np.concatenate([i[o.slices][o.stamp] for o in items]))) for i, items in
-              zip(images, objects, strict=True) if items]  # fmt: skip
+    pixels = [[_pixels(i, o) for o in items] for i, items in zip(images, objects, strict=True)]
+    joined = [np.concatenate(each) for each in pixels if each]
+    inside = [float(values.mean()) for values in joined if values.size]
     beyond = [float(np.mean(i[c])) for i, c in zip(images, clear, strict=True) if c.sum() > 100]
     classes: dict[str, Any] = {}
     for kind in CLASSES[1:]:
-        chosen = [(i[o.slices][o.stamp]) for i, items in zip(images, objects, strict=True)
-                  for o in items if o.class_value == kind.value]  # fmt: skip
-        means = [float(pixels.mean()) for pixels in chosen]
+        pairs = [pair for each in zip(pixels, objects, strict=True) for pair in zip(*each, strict=True)]
+        chosen = [values for values, item in pairs if item.class_value == kind.value and values.size]
+        means = [float(values.mean()) for values in chosen]
         classes[kind.name] = {
             "mean_snr": spread(means),
-            "peak_snr": spread([float(pixels.max()) for pixels in chosen]),
+            "peak_snr": spread([float(values.max()) for values in chosen]),
             "drawn": float(np.mean([m > 3 for m in means])) if means else None,
         }
     return {"inside": spread(inside), "outside": spread(beyond), "classes": classes}
+
+
+def _pixels(image: Image, item: SourceObject) -> NDArray[Any]:
+    """What `image` holds on the pixels of an object, blank ones left out."""
+    values = image[item.slices][item.stamp]
+    return values[np.isfinite(values)]
 
 
 def check_generation(
@@ -62,7 +69,7 @@ def check_generation(
         ``real`` and ``made``: see `placement`; ``rms_ratio``: noise measured outside the objects over noise asked for;
         ``spectrum``: noise power, made over real.
     """
-    clear = [outside(o, (i.shape[0], i.shape[1])) for o, i in zip(objects, real, strict=True)]
+    clear = clear_pixels(real, objects)
     snr = [image / rms for image, rms in zip(made, rms_asked, strict=True)]
     noises = [
         background_rms(image, ~c)[1] / rms

@@ -24,6 +24,11 @@ def outside(objects: Sequence[SourceObject], shape: tuple[int, int], clear: int 
     return ~ndimage.binary_dilation(inside, iterations=clear) if inside.any() else ~inside
 
 
+def clear_pixels(images: Sequence[Image], objects: Sequence[Sequence[SourceObject]]) -> list[NDArray[np.bool_]]:
+    """(ny, nx) each: True on pixels of the noise, `outside` the objects and not blank."""
+    return [outside(o, (i.shape[0], i.shape[1])) & np.isfinite(i) for o, i in zip(objects, images, strict=True)]
+
+
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Number, median, 16th and 84th percentile."""
     if not len(values):
@@ -69,15 +74,15 @@ def check_reconstruction(
         ``noise_error``: rms of the difference outside the objects, in units of the noise rms, over images;
         ``peak_ratio``: reconstructed over real peak of each bright object; ``spectrum``: see `spectrum_ratio`.
     """
-    clear = [outside(o, (i.shape[0], i.shape[1])) for o, i in zip(objects, images, strict=True)]
+    clear = clear_pixels(images, objects)
     pairs = list(zip(images, rebuilt, clear, strict=True))
     errors = [float(np.sqrt(np.mean((b - a)[c] ** 2))) for a, b, c in pairs if c.sum() > 100]
     ratios = []
     for a, b, items in zip(images, rebuilt, objects, strict=True):
         for item in items:
-            peak = float(a[item.slices][item.stamp].max())
-            if peak > bright_snr:
-                ratios.append(float(b[item.slices][item.stamp].max()) / peak)
+            pixels = item.stamp & np.isfinite(a[item.slices])
+            if pixels.any() and (peak := float(a[item.slices][pixels].max())) > bright_snr:
+                ratios.append(float(b[item.slices][pixels].max()) / peak)
     return {
         "images": len(images),
         "noise_error": spread(errors),

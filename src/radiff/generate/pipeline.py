@@ -5,6 +5,7 @@ For every mask: noise from its seed -> latents (denoiser, guided) -> scaled imag
 """
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -59,19 +60,20 @@ class Generator:
     def __init__(self, folder: str | os.PathLike[str], device: str = "auto") -> None:
         self.folder = find_weights(folder)
         self.manifest = read_manifest(self.folder)
-        if device == "cuda" and not torch.cuda.is_available():
-            raise InputError("this machine shows no CUDA GPU to torch; use the device 'cpu'")
-        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self.device = torch.device(name)
+        self.device = _device(device)
         layout = {"memory_format": torch.channels_last}
         self.autoencoder = load_autoencoder(self.folder).to(self.device, **layout)  # type: ignore[call-overload]
         self.denoiser = None
         if (self.folder / "denoiser").is_dir():
             self.denoiser = load_denoiser(self.folder).to(self.device, **layout)  # type: ignore[call-overload]
-        self.scaling = make_scaling(**self.manifest["scaling"])
-        self.diffusion = DiffusionConfig(**self.manifest.get("diffusion", {}))
-        defaults = {"sampler": SAMPLERS[self.diffusion.objective][0], "num_steps": 20, "guidance_scale": 1.0}
-        self.defaults = Sampling(**(defaults | self.manifest.get("sampling", {})))
+        try:
+            self.scaling = make_scaling(**self.manifest["scaling"])
+            self.diffusion = DiffusionConfig(**self.manifest.get("diffusion", {}))
+            defaults = {"sampler": SAMPLERS[self.diffusion.objective][0], "num_steps": 20, "guidance_scale": 1.0}
+            self.defaults = Sampling(**(defaults | self.manifest.get("sampling", {})))
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"its radiff.json is not of this version of radiff ({error}); copy the folder again or update radiff"
+            raise InputError(text, self.folder) from error
 
     @classmethod
     def from_pretrained(cls, weights: str | os.PathLike[str] = "default", device: str = "auto") -> "Generator":
@@ -170,7 +172,7 @@ class Generator:
         checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
         numbers = [int(seed) for seed in seeds]
         skies = [sky or Sky()] * len(checked) if sky is None or isinstance(sky, Sky) else list(sky)
-        asked = list(peaks) if peaks is not None else [None] * len(checked)
+        asked: list[NDArray[Any] | None] = list(peaks) if peaks is not None else [None] * len(checked)
         for name, given in (("seeds", numbers), ("skies", skies), ("peaks", asked)):
             if len(given) != len(checked):
                 raise InputError(f"{len(given)} {name} for {len(checked)} masks; give one a mask")
@@ -212,8 +214,9 @@ class Generator:
         known = SAMPLERS[self.diffusion.objective]
         if chosen.sampler not in known:
             raise InputError(f"{chosen.sampler!r} is no sampler of these weights; there are: {', '.join(known)}")
-        if chosen.num_steps < 1:
-            raise InputError(f"num_steps is {chosen.num_steps}; it must be 1 or more")
+        most = self.diffusion.num_train_steps
+        if not 1 <= chosen.num_steps <= most:
+            raise InputError(f"num_steps is {chosen.num_steps}; it must be from 1 to {most}")
         if not 0 <= chosen.guidance_scale < np.inf:
             raise InputError(f"guidance_scale is {chosen.guidance_scale}; it must be 0 or more")
         return chosen
@@ -229,7 +232,8 @@ class Generator:
         if any(n % factor or not low <= n <= high for n in checked.shape):
             (ny, nx), which = checked.shape, "the mask" if index is None else f"mask {index}"
             raise InputError(
-                f"{which} has {nx} x {ny} pixels; sides must be multiples of {factor} from {low} to {high}: pad or cut it"
+                f"{which} has {nx} x {ny} pixels; sides must be multiples of {factor} from {low} to {high}: "
+                "pad or cut it"
             )
         return checked
 
@@ -266,7 +270,8 @@ class Generator:
         scheduler = make_scheduler(self.diffusion, sampling.sampler)
         latents = sample(denoise, noise.to(self.device), scheduler, sampling.num_steps, generators, on_step)
         scaled = self.autoencoder.decode(latents)[:, 0].float().cpu().numpy()
-        return self.scaling.inverse(scaled, 0.0, 1.0) if self.scaling.invertible else scaled
+        with np.errstate(over="ignore"):  # `_finish` looks
+            return self.scaling.inverse(scaled, 0.0, 1.0) if self.scaling.invertible else scaled
 
     def _finish(
         self,
@@ -278,6 +283,11 @@ class Generator:
         unconditional: bool,
     ) -> Cutout:
         """Signal-to-noise to Jy/beam: the noise measured outside the objects becomes the rms asked for."""
+        if not np.isfinite(snr).all():
+            raise InputError(
+                f"the image of seed {seed} is not finite after {sampling.num_steps} steps of {sampling.sampler!r}; "
+                "take more steps, another sampler or weights that were trained longer"
+            )
         level, noise, measured = measure_noise(snr, mask)
         image = (snr - level) / noise * sky.rms + sky.background
         provenance = {
@@ -319,6 +329,17 @@ class Generator:
         scaled = torch.from_numpy(self.scaling.forward(image, background, rms))[None, None].to(self.device)
         rebuilt = self.autoencoder.decode(self.autoencoder.encode(scaled))[0, 0].float().cpu().numpy()
         return self.scaling.inverse(rebuilt, background, rms)
+
+
+def _device(name: str) -> torch.device:
+    """The torch device called `name`: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name != "cpu" and not re.fullmatch(r"cuda(:\d+)?", name):
+        raise InputError(f"{name!r} is no device; there are: auto, cpu, cuda")
+    if name != "cpu" and not torch.cuda.is_available():
+        raise InputError("this machine shows no CUDA GPU to torch; use the device 'cpu'")
+    return torch.device(name)
 
 
 def _batches(shapes: list[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:

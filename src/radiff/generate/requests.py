@@ -2,21 +2,21 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.data.collection import INDEX, Collection, Row, describe, write_index, write_pair
+from radiff.data.collection import INDEX, Collection, Row, describe, read_index, write_index, write_pair
 from radiff.errors import InputError
 from radiff.files import make_folder
-from radiff.generate.sky import DEFAULT_RMS, Sky
+from radiff.generate.sky import DEFAULT_RMS, Sky, peaks_image
 from radiff.masks import Annotation, image_of, image_stem, mask_to_objects, objects_to_mask, read_annotation, read_mask
 from radiff.masks.layout import is_fits_name
-from radiff.sky import Cutout, HeaderWarning, read_cutout
+from radiff.sky import Beam, Cutout, HeaderWarning, read_cutout
 
 SUFFIXES = (".json", ".png", ".npy")
 
@@ -40,6 +40,8 @@ class Request:
         Peak asked of the object at each pixel, in units of the rms.
     split, source : str
         Carried into the index.
+    path : Path, optional
+        Where the mask was read, for messages.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Request:
     peaks: NDArray[np.float32] | None = None
     split: str = ""
     source: str = ""
+    path: Path | None = None
 
     def objects(self) -> Annotation:
         """The annotation to be written with the image."""
@@ -91,7 +94,7 @@ def read_requests(
         try:
             requests.append(_read(*place))
         except InputError as error:
-            failures.append(error)
+            failures.append(error if error.path else InputError(error.message, place[0]))
     if not requests and not failures:
         raise InputError("no masks found; give .json, .fits, .png or .npy files, a folder of them, or a collection")
     return _unique(requests), failures
@@ -121,10 +124,88 @@ def _read(path: Path, split: str) -> Request:
         mask = objects_to_mask(annotation.objects, annotation.shape)
         sky = Sky() if image is None else _sky_of(image)
         name = path.stem.removeprefix("mask_")
-        return Request(name, mask, sky, annotation=annotation, split=split, source=path.name)
+        return Request(name, mask, sky, annotation=annotation, split=split, source=path.name, path=path)
     mask = read_mask(path)
     sky = _mask_sky(path) if is_fits_name(path) else Sky()
-    return Request(image_stem(path).removeprefix("mask_"), mask, sky, split=split, source=path.name)
+    return Request(image_stem(path).removeprefix("mask_"), mask, sky, split=split, source=path.name, path=path)
+
+
+def empty_requests(number: int, size: int) -> list[Request]:
+    """`number` images of size x size pixels without a mask, called sky00000, sky00001, ..."""
+    mask = np.zeros((size, size), np.uint8)
+    return [Request(f"sky{k:05d}", mask, Sky()) for k in range(number)]
+
+
+def fitting(
+    requests: Sequence[Request], check: Callable[[NDArray[np.uint8]], object]
+) -> tuple[list[Request], list[InputError]]:
+    """The requests whose mask `check` accepts (`Generator.check_mask`), and what it says of the other files.
+
+    Raises
+    ------
+    InputError
+        What `check` says of a mask that comes from no file.
+    """
+    good, failures = [], []
+    for request in requests:
+        try:
+            check(request.mask)
+            good.append(request)
+        except InputError as error:
+            if request.path is None:
+                raise
+            failures.append(InputError(error.message, request.path))
+    return good, failures
+
+
+def prepare_requests(
+    requests: Sequence[Request],
+    seed: int = 0,
+    per_mask: int = 1,
+    sky: Sky | None = None,
+    rms: float | None = None,
+    beam: Beam | None = None,
+    peak_snr: float | None = None,
+) -> list[Request]:
+    """The same with seeds (`seed`, `seed` + 1, ...), `per_mask` copies of each, and what is asked of all.
+
+    Parameters
+    ----------
+    sky : Sky, optional
+        In place of each request's own.
+    rms : float, optional
+        Jy/beam, in place of that of the sky; so is `beam`.
+    peak_snr : float, optional
+        Peak asked of every object, in units of the rms.
+    """
+    changes = {name: value for name, value in (("rms", rms), ("beam", beam)) if value is not None}
+    prepared: list[Request] = []
+    for request in requests:
+        peaks = None if peak_snr is None else peaks_image(request.mask, peak_snr)
+        chosen = replace(sky or request.sky, **changes)  # type: ignore[arg-type]
+        for copy in range(per_mask):
+            name = f"{request.name}_s{copy}" if per_mask > 1 else request.name
+            prepared.append(replace(request, name=name, seed=seed + len(prepared), sky=chosen, peaks=peaks))
+    return prepared
+
+
+class Arguments(TypedDict):
+    """What `Generator.iterate` is given for some requests."""
+
+    masks: list[NDArray[np.uint8]]
+    seeds: list[int]
+    sky: list[Sky]
+    peaks: list[NDArray[np.float32] | None]
+
+
+def arguments(requests: Sequence[Request]) -> Arguments:
+    """What `Generator.iterate` is to be given for `requests`."""
+    return {
+        "masks": [request.mask for request in requests],
+        "seeds": [request.seed for request in requests],
+        "sky": [request.sky for request in requests],
+        "peaks": [request.peaks for request in requests],
+    }
 
 
 def _sky_of(image: Path) -> Sky:
@@ -165,6 +246,8 @@ def write_generated(
 ) -> list[Row]:
     """Write generated cutouts with their masks as a collection; the index is written also where generation stops.
 
+    What an index in `root` already lists stays listed, but for images of the same name, which are replaced.
+
     Parameters
     ----------
     root : path-like
@@ -173,17 +256,25 @@ def write_generated(
     sample : str
         Folder under `root`.
     kept : sequence of Row
-        Rows of an earlier run that stay in the index.
+        Rows of an earlier run, of images that are not made again.
+
+    Returns
+    -------
+    list of Row
+        Of the images kept and made, in the order of their names.
     """
     folder = make_folder(root)
+    old = read_index(folder / INDEX) if (folder / INDEX).is_file() else []
     rows = list(kept)
     try:
         for request, cutout in made:
             columns: dict[str, Any] = {"split": request.split, "source": request.source, "group": request.source}
             rows.append(write_pair(folder, sample, request.name, cutout, request.objects(), **columns))
     finally:
-        write_index(folder, sorted(rows, key=lambda row: row.image))
-    return rows
+        if rows:
+            listed = {row.image: row for row in [*old, *rows]}
+            write_index(folder, [listed[image] for image in sorted(listed)])
+    return sorted(rows, key=lambda row: row.image)
 
 
 def already_made(

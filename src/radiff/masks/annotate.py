@@ -57,10 +57,8 @@ class AnnotateOptions:
         A component belongs to the nearest island within this many beam widths.
     negative_ratio : float
         An island looks like a sidelobe where its peak is below this many times the deepest negative pixel within
-        `negative_beams` beam widths, which is itself below -`seed_snr`, and a source `bright_ratio` times as bright is
-        as near.
+        `negative_beams` beam widths, which is itself below -`seed_snr`.
     negative_beams : float
-    bright_ratio : float
     spurious_by_shape : bool
         Without a catalog: mark such sidelobes as spurious. Default: they are left out of the mask.
     merge_beams : float
@@ -83,7 +81,6 @@ class AnnotateOptions:
     match_beams: float = 1.0
     negative_ratio: float = 2.5
     negative_beams: float = 15.0
-    bright_ratio: float = 5.0
     spurious_by_shape: bool = False
     merge_beams: float = 0.0
     default_beam: float = 4.0
@@ -319,12 +316,11 @@ def _point_axis(island: Island, sky: _Field, options: AnnotateOptions) -> float:
 
 
 def _is_sidelobe(island: Island, options: AnnotateOptions) -> bool:
-    """Whether a bright source is near and the island's peak hardly higher than negative pixels nearby are deep.
+    """Whether the island's peak is hardly higher than negative pixels nearby are deep.
 
     Sidelobes are as deep as they are high; sources are only high.
     """
-    deep = island.negative_snr > options.seed_snr and island.peak_snr < options.negative_ratio * island.negative_snr
-    return deep and island.around_snr > options.bright_ratio * island.peak_snr
+    return island.negative_snr > options.seed_snr and island.peak_snr < options.negative_ratio * island.negative_snr
 
 
 def _is_clear(island: Island, options: AnnotateOptions) -> bool:

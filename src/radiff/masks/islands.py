@@ -25,9 +25,7 @@ class Island:
     peak_flux : float
         Largest pixel less the background, Jy/beam.
     negative_snr : float
-        Depth (positive number, in rms) of the deepest negative pixel in its surroundings.
-    around_snr : float
-        Largest signal-to-noise ratio in its surroundings, its own included.
+        Depth (positive number, in rms) of the deepest negative pixel in its surroundings, blank pixels' rims left out.
     axes : (float, float)
         Major and minor full axis of the ellipse with the second moments of its pixels, pixels.
     """
@@ -38,7 +36,6 @@ class Island:
     peak_snr: float
     peak_flux: float
     negative_snr: float
-    around_snr: float
     axes: tuple[float, float]
 
     @property
@@ -128,6 +125,15 @@ def ellipse_axes(stamp: BoolArray) -> tuple[float, float]:
     return 4.0 * float(np.sqrt(middle + spread)), 4.0 * float(np.sqrt(max(middle - spread, 1 / 12)))
 
 
+def _negative(snr: NDArray[np.float32], rim: int) -> NDArray[np.float32]:
+    """Depth of the negative pixels (0 on positive ones); 0 within `rim` pixels of blank ones, where noise rises."""
+    blank = ~np.isfinite(snr)
+    depth = np.where(blank, 0, np.maximum(-snr, 0))
+    if blank.any():
+        depth[ndimage.binary_dilation(blank, structure(8), iterations=rim)] = 0
+    return depth
+
+
 def find_islands(
     image: NDArray[np.float32], box: int, seed_snr: float, grow_snr: float, min_pixels: int, radius: int
 ) -> tuple[list[Island], NDArray[np.float32], NDArray[np.int32]]:
@@ -144,7 +150,7 @@ def find_islands(
     min_pixels : int
         Smaller islands are no islands.
     radius : int
-        Half side of the surroundings in which negative pixels and brighter ones are looked for, pixels.
+        Half side of the surroundings in which negative pixels are looked for, pixels.
 
     Returns
     -------
@@ -158,14 +164,14 @@ def find_islands(
     renumber = np.zeros(int(labels.max()) + 1, dtype=np.int32)
     renumber[kept] = np.arange(1, len(kept) + 1)
     labels = renumber[labels]
+    negative = _negative(snr, rim=max(1, radius // 5))
     islands = []
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
         stamp = labels[rows, columns] == label
         values = np.where(stamp, snr[rows, columns], -np.inf)
         peak = np.unravel_index(int(np.argmax(values)), values.shape)
         py, px = int(peak[0]) + rows.start, int(peak[1]) + columns.start
-        around = snr[max(py - radius, 0) : py + radius + 1, max(px - radius, 0) : px + radius + 1]
-        lowest = float(np.min(around, where=np.isfinite(around), initial=0.0))
+        around = negative[max(py - radius, 0) : py + radius + 1, max(px - radius, 0) : px + radius + 1]
         islands.append(
             Island(
                 rows.start,
@@ -173,7 +179,6 @@ def find_islands(
                 stamp,
                 float(snr[py, px]),
                 float(image[py, px] - background[py, px]),
-                -lowest,
                 float(np.max(around)),
                 ellipse_axes(stamp),
             )

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,16 @@ Pair = tuple[str | os.PathLike[str], str | os.PathLike[str] | None]
 
 # Outlines keep the classes' colours; pure blue cannot be seen on black, so extended is drawn lighter.
 REVIEW_COLORS = {one.value: one.color for one in CLASSES[1:]} | {3: "#4da6ff"}
+LABELS = {one.value: one.name for one in CLASSES[1:]}
+
+
+class Panel(NamedTuple):
+    """One picture of a sheet: image (ny, nx), title, class mask to outline, noise rms in the unit of the image."""
+
+    image: NDArray[Any] | None
+    title: str = ""
+    mask: NDArray[np.uint8] | None = None
+    rms: float | None = None
 
 
 def page_path(path: str | os.PathLike[str], number: int) -> Path:
@@ -44,6 +54,14 @@ def read_pair(pair: Pair) -> tuple[str, NDArray[np.float32], NDArray[np.uint8]]:
     shape = (image.shape[0], image.shape[1])
     mask = np.zeros(shape, dtype=np.uint8) if mask_path is None else read_mask(mask_path, shape)
     return image_stem(image_path), image, mask
+
+
+def draw_lines(path: str | os.PathLike[str], lines: Sequence[Sequence[Panel]]) -> Path:
+    """Draw panels line by line into one PNG, with a legend of the classes; short lines are left open at their end."""
+    columns = max(map(len, lines))
+    panels = [panel for line in lines for panel in (*line, *[Panel(None)] * (columns - len(line)))]
+    images, titles, masks, noise = (list(column) for column in zip(*panels, strict=True))
+    return quicklook(path, images, titles, masks, noise, columns, contour_colors=REVIEW_COLORS, labels=LABELS)
 
 
 def contact_sheet(
@@ -97,7 +115,6 @@ def draw_sheet(
     InputError
         Where there is nothing to draw.
     """
-    labels = {one.value: one.name for one in CLASSES[1:]}
     pages: list[Path] = []
     iterator = iter(panels)
     while chunk := list(islice(iterator, ncols * rows)):
@@ -113,7 +130,7 @@ def draw_sheet(
             rms=rms,
             ncols=ncols,
             contour_colors=REVIEW_COLORS,
-            labels=labels,
+            labels=LABELS,
             dpi=dpi,
             panel_inches=2.6,
         )

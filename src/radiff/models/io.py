@@ -72,6 +72,10 @@ def save_weights(
         if card.is_file():
             shutil.copy2(card, temporary / card.name)
         _swap(temporary, folder)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"the weights cannot be written ({error}); free some space or choose another -o", folder
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
@@ -90,7 +94,12 @@ def _swap(new: Path, folder: Path) -> None:
     old = folder.with_name(f".old-{os.getpid()}-{folder.name}")
     if folder.exists():
         folder.rename(old)
-    new.rename(folder)
+    try:
+        new.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

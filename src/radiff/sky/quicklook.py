@@ -51,7 +51,7 @@ def stretch(image: Array, rms: float | None = None, background: float | None = N
 
 def quicklook(
     path: str | os.PathLike[str],
-    images: Sequence[Array],
+    images: Sequence[Array | None],
     titles: Sequence[str] | None = None,
     masks: Sequence[Array | None] | None = None,
     rms: float | Sequence[float | None] | None = None,
@@ -69,8 +69,8 @@ def quicklook(
     ----------
     path : path-like
         The PNG, written atomically.
-    images : sequence of arrays (ny, nx)
-        Any unit and size; NaN is drawn in blue-grey.
+    images : sequence of arrays (ny, nx) or None
+        Any unit and size; NaN is drawn in blue-grey. None leaves a place empty.
     titles : sequence of str, optional
     masks : sequence of class masks (ny, nx) or None, optional
         Drawn as outlines of the classes.
@@ -108,12 +108,14 @@ def quicklook(
     axes = figure.subplots(nrows, ncols, squeeze=False).ravel()
     for index, axis in enumerate(axes):
         axis.set_axis_off()
-        if index < len(images):
-            _panel(axis, images[index], noise[index], titles[index] if titles else None)
-            if masks is not None and masks[index] is not None:
-                _outlines(axis, np.asarray(masks[index]), np.shape(images[index]), colors, path)
-            if beam_pixels is not None:
-                _beam(axis, beam_pixels, np.shape(images[index]))
+        image = images[index] if index < len(images) else None
+        if image is None:
+            continue
+        _panel(axis, image, noise[index], titles[index] if titles else None)
+        if masks is not None and masks[index] is not None:
+            _outlines(axis, np.asarray(masks[index]), np.shape(image), colors, path)
+        if beam_pixels is not None:
+            _beam(axis, beam_pixels, np.shape(image))
     if suptitle:
         figure.suptitle(suptitle, fontsize=10, y=1 - 0.1 / size[1], va="top")
     if labels:

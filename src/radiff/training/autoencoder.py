@@ -56,7 +56,7 @@ class AutoencoderTask:
         )
         self.autoencoder = Autoencoder(config)
         self.module = AutoencoderLoss(self.autoencoder, settings)
-        self.scaling, self.val_seed = scaling, val_seed
+        self.settings, self.scaling, self.val_seed = settings, scaling, val_seed
         self.scale_batches: list[Batch] = []
 
     def validate(self, batches: list[Batch]) -> dict[str, float]:

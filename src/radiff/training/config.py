@@ -119,13 +119,15 @@ def load_preset(name: str, overrides: list[str] | None = None) -> Preset:
     if name in PRESETS:
         text = (resources.files("radiff.training") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
     elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        text = Path(name).read_text(encoding="utf-8", errors="replace")
     else:
         raise InputError(f"{name!r} is neither a preset ({', '.join(PRESETS)}) nor a YAML file")
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise InputError(f"is not YAML: {error}", name) from error
+    if not isinstance(values, dict):
+        raise InputError(f"holds no settings; its sections are: {', '.join(Preset.model_fields)}", name)
     for override in overrides or []:
         _override(values, override)
     try:
@@ -143,7 +145,10 @@ def _override(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(step, {})
         if not isinstance(values, dict):
             raise InputError(f"--set {override!r}: {step} is a value, not a section")
-    values[last] = yaml.safe_load(text)
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {override!r}: {text!r} is no YAML value, e.g. 2000, true or [32, 64]") from error
 
 
 def _explain(error: ValidationError) -> str:

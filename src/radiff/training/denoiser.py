@@ -86,7 +86,13 @@ class DenoiserTask:
             settings.zero_terminal_snr,
             settings.time_shift,
         )
+        make_scheduler(self.diffusion, settings.sampler)  # refuses now, not at the first sheet
         self.denoiser = initial or Denoiser(config)
+        if (self.denoiser.config.latent_channels, self.denoiser.config.factor) != (
+            config.latent_channels,
+            config.factor,
+        ):
+            raise ValueError("the denoiser to start from was trained on latents of another shape")
         self.module = DenoiserLoss(self.denoiser, autoencoder, Objective(self.diffusion), settings)
 
     @property

@@ -12,6 +12,7 @@ as the uninterrupted one. A run's folder:
 import json
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +30,23 @@ from radiff.data.loader import Batch, PackLoader
 from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder
 from radiff.parallel import progress_bar
-from radiff.training.config import LoopSettings
+from radiff.training.config import LoopSettings, Section
 
+CHECKPOINT = "checkpoint.pt"
 MAX_BAD_STEPS = 20
+FREE_SETTINGS = {
+    "log_every",
+    "validate_every",
+    "validation_batches",
+    "sheet_every",
+    "checkpoint_minutes",
+    "resident",
+    "compile",
+    "sampler",
+    "num_steps",
+    "guidance_scale",
+}
+"""Settings that may change when a run is resumed: they do not change its path."""
 
 
 class Task(Protocol):
@@ -45,6 +60,11 @@ class Task(Protocol):
     @property
     def module(self) -> nn.Module:
         """What is trained."""
+        ...
+
+    @property
+    def settings(self) -> Section:
+        """The network's settings, which a resumed run must share."""
         ...
 
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -86,6 +106,15 @@ def choose_precision(wanted: str, device: torch.device) -> str:
                     conv(x).float().square().mean().backward()
             times[name] = time.perf_counter() - start
     return "bf16" if times["bf16"] < 0.9 * times["fp32"] else "fp32"
+
+
+def kept_precision(checkpoint: Path) -> str | None:
+    """The precision of the run that `checkpoint` is of, so that it goes on the same way; None where not known."""
+    try:
+        content = torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)
+    except Exception:  # no file, or no checkpoint: `Trainer.resume` says what is wrong
+        return None
+    return content.get("precision") if isinstance(content, dict) else None
 
 
 def learning_rate_at(step: int, settings: LoopSettings) -> float:
@@ -140,7 +169,7 @@ class Trainer:
     @property
     def checkpoint(self) -> Path:
         """The file a run resumes from."""
-        return self.run / "checkpoint.pt"
+        return self.run / CHECKPOINT
 
     def save(self) -> None:
         """Write checkpoint and weights folder; on the first process only."""
@@ -152,6 +181,8 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "ema": {"step": self.ema.optimization_step, "shadow": self.ema.shadow_params},
             "settings": self.settings.model_dump(mode="json"),
+            "network": self.task.settings.model_dump(mode="json"),
+            "precision": {"no": "fp32"}.get(self.accelerator.mixed_precision, self.accelerator.mixed_precision),
         }
         with atomic_path(self.checkpoint) as temporary:
             torch.save(content, temporary)
@@ -170,13 +201,16 @@ class Trainer:
             return False
         try:
             content = torch.load(self.checkpoint, map_location=self.accelerator.device, weights_only=True)
-            self.task.module.load_state_dict(content["module"])
-        except Exception as error:
-            raise InputError(
-                f"does not fit this network ({str(error).splitlines()[0]}); use the run's own preset or another -o",
-                self.checkpoint,
-            ) from error
+        except Exception as error:  # torch raises many kinds
+            raise InputError("is no readable checkpoint; remove it, or choose another -o", self.checkpoint) from error
         _same_settings(content["settings"], self.settings, self.checkpoint)
+        _same_settings(content.get("network", {}), self.task.settings, self.checkpoint)
+        try:
+            self.task.module.load_state_dict(content["module"])
+        except RuntimeError as error:
+            raise InputError(
+                "the checkpoint is of another network; use the run's own preset or another -o", self.checkpoint
+            ) from error
         self.optimizer.load_state_dict(content["optimizer"])
         self.ema.optimization_step = content["ema"]["step"]
         self.ema.shadow_params = [p.to(self.accelerator.device) for p in content["ema"]["shadow"]]
@@ -210,9 +244,9 @@ class Trainer:
             self.bad_steps += 1
             if self.bad_steps >= MAX_BAD_STEPS:
                 raise InputError(
-                    f"the loss was not a number for {MAX_BAD_STEPS} steps up to step {step}; "
-                    "resume from the checkpoint with a lower learning_rate",
-                    self.checkpoint,
+                    f"the loss was not a number for {MAX_BAD_STEPS} steps up to step {step}; start it again with a "
+                    f"lower {self.task.name}.loop.learning_rate, it goes on from its checkpoint if it has one",
+                    self.run,
                 )
         self.state.step += 1
         return {"loss": float(loss.detach()), "gradient": norm, "rate": rate} | {
@@ -335,19 +369,12 @@ class _Logs:
             self.board.close()
 
 
-def _same_settings(old: dict[str, Any], settings: LoopSettings, path: Path) -> None:
-    """Refuse to go on where a setting that changes the path was changed."""
+def _same_settings(old: dict[str, Any], settings: Section, path: Path) -> None:
+    """Refuse to go on where a setting that changes the path was changed; tell of another learning rate."""
     new = settings.model_dump(mode="json")
-    free = {
-        "log_every",
-        "validate_every",
-        "validation_batches",
-        "sheet_every",
-        "checkpoint_minutes",
-        "resident",
-        "compile",
-    }
-    changed = [k for k in new if k not in free and old.get(k) != new[k]]
-    if changed:
-        named = ", ".join(f"{k} ({old.get(k)} -> {new[k]})" for k in changed)
+    changed = [k for k in old if k not in FREE_SETTINGS and old[k] != new.get(k)]
+    named = ", ".join(f"{k} ({old[k]} -> {new.get(k)})" for k in changed)
+    if changed == ["learning_rate"]:  # the way out of a run that diverged
+        warnings.warn(f"{path}: goes on with another {named}", stacklevel=3)
+    elif changed:
         raise InputError(f"the run was started with other settings: {named}; use another -o or the old settings", path)

@@ -1,6 +1,7 @@
 """A collection and a preset to trained weights: packs, loaders, task and loop put together. Knows no losses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read
 from radiff.training.autoencoder import AutoencoderTask
 from radiff.training.config import LoopSettings, Preset
 from radiff.training.denoiser import DenoiserTask
-from radiff.training.loop import State, Task, Trainer, choose_precision
+from radiff.training.loop import CHECKPOINT, State, Task, Trainer, choose_precision, kept_precision
 
+DEVICES = ("auto", "cpu", "cuda")
 SCALE_CUTOUTS = 1024
 """Cutouts that the latent scale is measured on."""
 
@@ -62,9 +64,10 @@ def train_autoencoder(collection: Collection, preset: Preset, options: RunOption
     """
     scaling = make_scaling(preset.scaling.name, **preset.scaling.parameters)
     settings = preset.autoencoder
-    accelerator = make_accelerator(settings.loop, options.device)
+    accelerator = make_accelerator(settings.loop, options)
     torch.manual_seed(settings.loop.seed)
-    task = AutoencoderTask(settings.network, scaling_config(scaling))
+    with _settings_that_fit():
+        task = AutoencoderTask(settings.network, scaling_config(scaling))
     packs = _packs(collection, scaling, options, accelerator, task.autoencoder.config.factor)
     size = 32
     task.scale_batches = _fixed_batches(packs[0], size, SCALE_CUTOUTS // size, accelerator)
@@ -89,28 +92,47 @@ def train_denoiser(
     folder = find_weights(autoencoder)
     info = read_manifest(folder)
     settings = preset.denoiser
-    accelerator = make_accelerator(settings.loop, options.device)
+    initial = None
+    if init is not None:
+        read_manifest(find_weights(init))
+        initial = load_denoiser(find_weights(init)).train()
+    accelerator = make_accelerator(settings.loop, options)
     torch.manual_seed(settings.loop.seed)
-    initial = load_denoiser(find_weights(init)).train() if init is not None else None
     network = load_autoencoder(folder).to(accelerator.device)
-    task = DenoiserTask(settings.network, network, info, initial)
+    with _settings_that_fit():
+        task = DenoiserTask(settings.network, network, info, initial)
     scaling = make_scaling(**info["scaling"])
     packs = _packs(collection, scaling, options, accelerator, network.config.factor)
     return _fit(task, packs, settings.loop, options, accelerator)
 
 
-def make_accelerator(settings: LoopSettings, device: str) -> Accelerator:
-    """The accelerator for `device` with the precision that `settings` ask for.
+@contextmanager
+def _settings_that_fit() -> Iterator[None]:
+    """Networks and schedules say by ValueError that their settings do not go together; the user can mend that."""
+    try:
+        yield
+    except (ValueError, NotImplementedError) as error:
+        raise InputError(f"the settings do not go together: {error}") from error
+
+
+def make_accelerator(settings: LoopSettings, options: RunOptions) -> Accelerator:
+    """The accelerator for the device, in the precision that `settings` ask for; ``auto`` stays what it was in a run.
 
     Raises
     ------
     InputError
-        Where ``cuda`` is asked for and there is none.
+        Where the device is not known, or ``cuda`` is asked for and there is none.
     """
+    device = options.device
+    if device not in DEVICES:
+        raise InputError(f"--device {device}: there are {', '.join(DEVICES)}")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: this machine shows no CUDA GPU to torch; use --device cpu")
     cpu = device == "cpu" or not torch.cuda.is_available()
-    precision = choose_precision(settings.precision, torch.device("cpu" if cpu else "cuda"))
+    wanted = settings.precision
+    if wanted == "auto" and options.resume:
+        wanted = kept_precision(options.run / CHECKPOINT) or wanted
+    precision = choose_precision(wanted, torch.device("cpu" if cpu else "cuda"))
     return Accelerator(cpu=cpu, mixed_precision={"fp32": "no", "bf16": "bf16"}[precision])
 
 
@@ -118,11 +140,15 @@ def _packs(
     collection: Collection, scaling: Any, options: RunOptions, accelerator: Accelerator, factor: int
 ) -> tuple[Pack, Pack]:
     folder = options.pack or options.run / "pack"
+    parts = {name: collection.split(name) for name in ("train", "val")}
+    for row in (row for part in parts.values() for row in part.rows):
+        if row.ny % factor or row.nx % factor:
+            raise InputError(
+                f"is of {row.nx} x {row.ny} pixels; sides must be multiples of {factor}, cut again with another --size",
+                collection.root / row.image,
+            )
     with accelerator.main_process_first():
-        train, val = (build_pack(collection.split(s), folder / s, scaling, options.workers) for s in ("train", "val"))
-    ny, nx = train.images.shape[1:]
-    if ny % factor or nx % factor:
-        raise InputError(f"cutouts of {nx} x {ny} pixels; sides must be multiples of {factor}", collection.root)
+        train, val = (build_pack(part, folder / name, scaling, options.workers) for name, part in parts.items())
     return train, val
 
 

@@ -1,0 +1,127 @@
+"""Batches: mask and image in step, every cutout once an epoch, a function of (seed, step, process) alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from radiff.data.loader import PackLoader, turn
+from radiff.data.pack import Pack
+from radiff.errors import InputError
+
+
+def make_pack(folder, count=12, shape=(16, 16), filled=lambda k: True):
+    """Cutout k has the value k + 1 at (y, x) = (2, 5) of the image, class 2 and peak 1.5 there, and nothing else."""
+    images, masks = np.zeros((count, *shape), np.float32), np.zeros((count, *shape), np.uint8)
+    peaks = np.zeros((count, *shape), np.float16)
+    for k in range(count):
+        images[k, 2, 5] = k + 1
+        if filled(k):
+            masks[k, 2, 5], peaks[k, 2, 5] = 2, 1.5
+    return Pack(folder, images, masks, peaks, {})
+
+
+def numbers(batch):
+    """Which cutouts a batch holds."""
+    return [int(v) - 1 for v in batch.images.amax((1, 2, 3))]
+
+
+def same(one, two):
+    return all(torch.equal(getattr(one, name), getattr(two, name)) for name in ("images", "masks", "peaks"))
+
+
+def test_the_eight_turns_are_different_and_are_all():
+    x = torch.arange(9.0).view(3, 3)
+    turned = {tuple(turn(x, s).flatten().tolist()) for s in range(8)}
+    assert len(turned) == 8
+    assert torch.equal(turn(x, 0), x)
+
+
+def test_mask_and_peak_turn_with_the_image(tmp_path):
+    loader = PackLoader(make_pack(tmp_path), batch_size=12, seed=1)
+    places = set()
+    for step in range(8):
+        batch = loader.batch(step)
+        assert batch.images.shape == (12, 1, 16, 16) and batch.images.dtype == torch.float32
+        assert batch.masks.shape == (12, 16, 16) and batch.masks.dtype == torch.int64
+        assert batch.peaks.shape == (12, 16, 16) and batch.peaks.dtype == torch.float32
+        marked = batch.images[:, 0] > 0
+        assert torch.equal(marked, batch.masks == 2) and torch.equal(marked, batch.peaks == 1.5)
+        places |= {tuple(p[1:]) for p in marked.nonzero().tolist()}
+    assert len(places) == 8  # all turns and flips come up
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_every_cutout_once_an_epoch(tmp_path, processes):
+    pack = make_pack(tmp_path)
+    loaders = [PackLoader(pack, 2, process=p, processes=processes) for p in range(processes)]
+    steps = 12 // (2 * processes)
+    epochs = []
+    for epoch in range(3):
+        seen = [n for step in range(steps) for one in loaders for n in numbers(one.batch(epoch * steps + step))]
+        assert sorted(seen) == list(range(12))
+        epochs.append(seen)
+    assert epochs[0] != epochs[1]
+
+
+def test_an_epoch_may_end_within_a_batch(tmp_path):
+    loader = PackLoader(make_pack(tmp_path, count=5), batch_size=3, augment=True)
+    seen = [n for step in range(5) for n in numbers(loader.batch(step))]
+    assert sorted(seen) == sorted([*range(5)] * 3)
+
+
+def test_a_batch_may_be_larger_than_the_pack(tmp_path):
+    assert len(PackLoader(make_pack(tmp_path, count=2), batch_size=7).batch(0)) == 7
+
+
+def test_a_batch_depends_on_seed_step_and_process_alone(tmp_path):
+    pack = make_pack(tmp_path)
+    run = PackLoader(pack, 4, seed=3)
+    for step in range(9):
+        run.batch(step)
+    assert same(run.batch(4), PackLoader(pack, 4, seed=3).batch(4))
+    assert not same(run.batch(4), run.batch(5))
+    assert not same(run.batch(4), PackLoader(pack, 4, seed=4).batch(4))
+    assert not same(run.batch(4), PackLoader(pack, 4, seed=3, process=1, processes=2).batch(4))
+
+
+def test_resident_is_the_same(tmp_path):
+    pack = make_pack(tmp_path)
+    away, resident = PackLoader(pack, 5, seed=2), PackLoader(pack, 5, seed=2, resident=True)
+    assert all(same(away.batch(step), resident.batch(step)) for step in range(6))
+
+
+@pytest.mark.parametrize(("share", "empty"), [(1.0, 8), (0.5, 4), (0.25, 2), (0.0, 0)])
+def test_share_of_empty_cutouts(tmp_path, share, empty):
+    pack = make_pack(tmp_path, filled=lambda k: k < 4)
+    loader = PackLoader(pack, 1, empty_share=share)
+    assert len(loader) == 4 + empty
+    epochs = [
+        [numbers(loader.batch(epoch * len(loader) + step))[0] for step in range(len(loader))] for epoch in range(4)
+    ]
+    for epoch in epochs:
+        assert len(set(epoch)) == len(epoch)
+        assert set(range(4)) <= set(epoch)
+    if 0 < share < 1:
+        assert len({frozenset(epoch) for epoch in epochs}) > 1  # others each time
+
+
+def test_no_cutout_left_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no cutout is left to train on; set empty_share above 0"):
+        PackLoader(make_pack(tmp_path, filled=lambda k: False), 1, empty_share=0.0)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.0])
+def test_without_augmentation_in_order_and_as_they_are(tmp_path, share):
+    pack = make_pack(tmp_path, count=6, filled=lambda k: k % 2 == 1)
+    loader = PackLoader(pack, 3, augment=False, empty_share=share)
+    batch = loader.batch(0)
+    assert numbers(batch) == ([0, 1, 2] if share else [1, 3, 5])
+    assert (batch.images[:, 0, 2, 5] > 0).all()
+
+
+def test_cutouts_that_are_not_square(tmp_path):
+    loader = PackLoader(make_pack(tmp_path, shape=(16, 24)), batch_size=12)
+    batches = [loader.batch(step) for step in range(4)]
+    assert {tuple(b.images.shape) for b in batches} == {(12, 1, 16, 24)}
+    places = {tuple(p[1:]) for b in batches for p in (b.masks == 2).nonzero().tolist()}
+    assert len(places) == 4  # flips and half turns
