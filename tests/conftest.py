@@ -131,6 +131,7 @@ def tiny_weights(folder: Path, scaling: str = "snr-asinh", objective: str = "flo
 
     torch.manual_seed(0)
     autoencoder = Autoencoder(AutoencoderConfig(channels=(8, 16)))
+    autoencoder.latent_std.fill_(0.1)  # faint, where the scaling is linear: Gaussian latents are Gaussian noise
     denoiser = Denoiser(DenoiserConfig(channels=(32, 32), layers=1, attention=(False, True), head_width=16))
     torch.nn.init.normal_(denoiser.unet.conv_out.weight, std=0.02)  # it starts at zero: nothing would reach the image
     sampler = "euler" if objective == "flow" else "ddim"

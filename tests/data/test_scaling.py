@@ -44,7 +44,7 @@ def test_blank_pixels_become_the_background():
 
 @pytest.mark.parametrize("rms", [0.0, -1.0, np.nan, np.inf])
 def test_an_rms_that_is_no_noise_is_refused(rms):
-    with pytest.raises(InputError, match="the noise rms is .*; a positive number"):
+    with pytest.raises(InputError, match=r"the noise rms is .*; a positive number"):
         SnrAsinh().forward(np.zeros((2, 2)), 0.0, rms)
 
 
@@ -64,7 +64,7 @@ def test_paper_chain_of_a_constant_image_is_finite():
 
 def test_paper_chain_cannot_be_inverted_and_says_what_to_use():
     assert not Paper.invertible
-    with pytest.raises(InputError, match="'paper' .* cannot be inverted .* use weights trained with 'snr-asinh'"):
+    with pytest.raises(InputError, match=r"'paper' .* cannot be inverted .* use weights trained with 'snr-asinh'"):
         Paper().inverse(np.zeros((2, 2)), 0.0, 1.0)
 
 

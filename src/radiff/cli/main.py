@@ -26,6 +26,7 @@ VERBS: tuple[tuple[str, str, str], ...] = (
     ("train", "train", "Train the autoencoder or the denoiser on a collection."),
     ("generate", "generate", "Make calibrated cutouts in Jy/beam from masks."),
     ("check", "check", "Measure reconstructions and generated images against real ones."),
+    ("export", "export", "Copy weights to be handed on, with the figures measured on them."),
     ("info", "info", "Say what a FITS file, a collection or a weights folder is."),
 )
 

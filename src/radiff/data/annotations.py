@@ -1,21 +1,29 @@
 """Map files to annotation files, on all cores and resumable. Finds no islands itself (`radiff.masks`)."""
 
 import functools
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from astropy.table import Table
+from astropy.wcs import WCS
 
 from radiff.data.messages import collected_warnings, stop_if_full
 from radiff.errors import InputError
 from radiff.files import make_folder
 from radiff.masks.annotate import AnnotateOptions, annotate
+from radiff.masks.large import MapWindow, WindowFinds, annotate_window, assemble, components_on_map, plan_map
 from radiff.masks.layout import image_stem, is_fits_name
-from radiff.masks.rg import Annotation, write_annotation
+from radiff.masks.rg import Annotation, image_shape, write_annotation
 from radiff.parallel import Failure, run_parallel
-from radiff.sky import Cutout, read_catalog, read_cutout
+from radiff.sky import MapReader, read_catalog, read_cutout
+from radiff.sky.windows import LARGE_MAP
 
 EXTRA_FORMATS = ("png", "ds9", "label")  # beside the rg-dataset JSON, which is always written
+_WHOLE_FORMATS = ("png", "label")  # not of large maps
 _IMAGE_FOLDERS = ("imgs", "images")
 _OTHER_FOLDERS = ("masks", "annotations", "regions")
 
@@ -84,6 +92,9 @@ def annotate_maps(
 ) -> list[AnnotateResult | Failure]:
     """Annotate every map and write its files; the same files for any number of workers.
 
+    Maps above `LARGE_MAP` pixels are worked on one after the other, the windows of each on all workers; their JSON
+    holds the objects itself.
+
     Parameters
     ----------
     jobs : sequence of AnnotateJob
@@ -117,9 +128,28 @@ def annotate_maps(
         options=options or AnnotateOptions(),
         formats=tuple(formats),
     )
-    outcome = run_parallel(one, jobs, "annotating", workers)
+    large = [job for job in jobs if _is_large(job.image)]
+    small = [job for job in jobs if job not in large] if large else list(jobs)
+    results = dict(zip(small, run_parallel(one, small, "annotating", workers), strict=True))
+    for job in large:
+        results[job] = _large_or_failure(job, one.keywords, workers)
+    outcome = [results[job] for job in jobs]
     stop_if_full(outcome)
     return outcome
+
+
+def _is_large(image: Path) -> bool:
+    try:
+        return math.prod(image_shape(image)) > LARGE_MAP
+    except InputError:
+        return False  # said in full when the map is read
+
+
+def _large_or_failure(job: AnnotateJob, settings: dict[str, Any], workers: int | None) -> AnnotateResult | Failure:
+    try:
+        return annotate_large_map(job, workers=workers, **settings)
+    except InputError as error:
+        return Failure(str(error))
 
 
 def annotate_map(
@@ -130,21 +160,69 @@ def annotate_map(
         cutout = read_cutout(job.image)
         table = None if catalog is None else _catalog(catalog)
         annotation = annotate(cutout, table, options)
-        _write_extra(job, annotation, cutout, formats)
-        folder = job.annotation.parent
-        write_annotation(job.annotation, annotation, os.path.relpath(job.image.resolve(), folder.resolve()))
-    counts = (annotation.count(1), annotation.count(2), annotation.count(3))
-    return AnnotateResult(job, counts, messages)
+        _write(job, annotation, cutout.wcs, formats)
+    return AnnotateResult(job, _counts(annotation), messages)
+
+
+def annotate_large_map(
+    job: AnnotateJob, catalog: Path | None, options: AnnotateOptions, formats: Sequence[str], workers: int | None = None
+) -> AnnotateResult:
+    """Annotate one map window by window, on all workers, and write its files.
+
+    Raises
+    ------
+    InputError
+        Where the map cannot be used, or a format is asked for that needs it as a whole.
+    """
+    whole = [name for name in formats if name in _WHOLE_FORMATS]
+    with collected_warnings() as messages, MapReader.open(job.image) as reader:
+        if whole:
+            text = f"{reader.shape[1]} x {reader.shape[0]} pixels are too many for the format {whole[0]}"
+            raise InputError(f"{text}; leave it out (the JSON holds the objects), or cut the map first", job.image)
+        table = components_on_map(reader, None if catalog is None else _catalog(catalog), options)
+        one = functools.partial(_window_finds, job.image, catalog=table, options=options)
+        outcome = run_parallel(one, plan_map(reader, options), f"annotating {job.image.name}", workers)
+        finds = []
+        for result in outcome:
+            if isinstance(result, Failure):
+                raise InputError(result.message)
+            finds.append(result[0])
+            messages.extend(result[1])
+        annotation = assemble(reader, finds, options, catalog=table is not None)
+        _write(job, annotation, reader.wcs, formats, stamps=True)
+    return AnnotateResult(job, _counts(annotation), list(dict.fromkeys(messages)))
+
+
+def _window_finds(
+    image: Path, window: MapWindow, catalog: Table | None, options: AnnotateOptions
+) -> tuple[WindowFinds, list[str]]:
+    with collected_warnings() as messages, MapReader.open(image) as reader:
+        finds = annotate_window(reader, window, catalog, options)
+    return finds, messages
+
+
+def _counts(annotation: Annotation) -> tuple[int, int, int]:
+    return annotation.count(1), annotation.count(2), annotation.count(3)
 
 
 @functools.lru_cache(maxsize=2)
-def _catalog(path: Path):  # type: ignore[no-untyped-def]  # an astropy Table, read once a process
+def _catalog(path: Path) -> Table:
+    """The catalog, read once a process."""
     return read_catalog(path)
 
 
-def _write_extra(job: AnnotateJob, annotation: Annotation, cutout: Cutout, formats: Sequence[str]) -> None:
-    if not formats:
-        return
+def _write(
+    job: AnnotateJob, annotation: Annotation, wcs: WCS | None, formats: Sequence[str], stamps: bool | None = None
+) -> None:
+    """Write the further formats, then the JSON."""
+    if formats:
+        _write_extra(job, annotation, wcs, formats)
+    folder = job.annotation.parent
+    image = os.path.relpath(job.image.resolve(), folder.resolve())
+    write_annotation(job.annotation, annotation, image, stamps=stamps)
+
+
+def _write_extra(job: AnnotateJob, annotation: Annotation, wcs: WCS | None, formats: Sequence[str]) -> None:
     from radiff.masks import write_ds9, write_mask
 
     sample, stem = job.annotation.parent.parent, image_stem(job.image)
@@ -154,7 +232,7 @@ def _write_extra(job: AnnotateJob, annotation: Annotation, cutout: Cutout, forma
         (sample / folder).mkdir(exist_ok=True)
         path = sample / folder / (stem + suffix)
         if name == "ds9":
-            write_ds9(path, annotation.objects, cutout.wcs)
+            write_ds9(path, annotation.objects, wcs)
         else:
             write_mask(path, annotation.mask)
 

@@ -24,10 +24,9 @@ from radiff.masks.rg import Annotation, read_annotation
 from radiff.parallel import Failure, run_parallel
 from radiff.sky.cutout import Cutout
 from radiff.sky.fits import check_image
-from radiff.sky.windows import MapReader
+from radiff.sky.windows import LARGE_MAP, MapReader
 
 RECORDS = ".cut"  # folder of one record a finished map, for --resume
-LARGE_MAP = 4096 * 4096  # pixels; larger maps are read window by window
 _SUBFOLDERS = ("imgs", "images", "masks", "annotations")
 
 

@@ -91,7 +91,8 @@ def sample(
     on_step : callable, optional
         Called after every step, for a progress bar.
     """
-    if isinstance(scheduler, FlowMatchEulerDiscreteScheduler):
+    flow_euler = isinstance(scheduler, FlowMatchEulerDiscreteScheduler)
+    if flow_euler:
         # equal steps down to 0; diffusers' own grid spends the last step on the thousandth next to 0
         scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / num_steps, num_steps).tolist(), device=noise.device)
     else:
@@ -99,12 +100,19 @@ def sample(
     latents = noise * getattr(scheduler, "init_noise_sigma", 1.0)
     stochastic = isinstance(scheduler, DDPMScheduler)
     extra = {"generator": generators} if stochastic and generators else {}
-    for t in scheduler.timesteps:
+    for t, told in zip(scheduler.timesteps, _times(scheduler), strict=True):
         model_input = latents
         if hasattr(scheduler, "scale_model_input"):
             model_input = scheduler.scale_model_input(latents, t)
-        prediction = denoise(model_input, t.expand(len(latents)))
+        prediction = denoise(model_input, told.to(noise.device).expand(len(latents)))
         latents = scheduler.step(prediction, t, latents, return_dict=False, **extra)[0]
         if on_step is not None:
             on_step()
     return latents
+
+
+def _times(scheduler: Any) -> Tensor:
+    """What the denoiser is told at each step; diffusers cuts the times of some flow schedulers to whole numbers."""
+    if getattr(scheduler.config, "use_flow_sigmas", False):
+        return 1000.0 * scheduler.sigmas[:-1]
+    return scheduler.timesteps

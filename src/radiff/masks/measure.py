@@ -76,26 +76,41 @@ def beam_in_pixels(cutout: Cutout) -> tuple[float, float] | None:
     return cutout.beam.area_pixels(scale), width
 
 
+def total_of(one: SourceObject, image: NDArray[np.floating[Any]]) -> float:
+    """Sum of the object's pixels in `image` (ny, nx), Jy/beam; NaN counts as 0."""
+    return float(np.nansum(image[one.slices][one.stamp], dtype=np.float64))
+
+
+def significance(total: float, npix: int, noise: tuple[float, float]) -> float | None:
+    """Signal-to-noise of `npix` pixels of that sum (Jy/beam) on a background and rms; None where the rms is 0."""
+    background, rms = noise
+    return (total - background * npix) / (rms * math.sqrt(npix)) if rms > 0 else None
+
+
 def measure_object(
-    one: SourceObject, image: NDArray[np.floating[Any]], noise: tuple[float, float], beam: tuple[float, float] | None
+    one: SourceObject,
+    total: float,
+    shape: tuple[int, int],
+    noise: tuple[float, float],
+    beam: tuple[float, float] | None,
 ) -> dict[str, Any]:
     """The measured fields of an rg-dataset object.
 
     Parameters
     ----------
     one : SourceObject
-    image : (ny, nx)
-        Jy/beam.
+    total : float
+        Sum of its pixels, Jy/beam (`total_of`).
+    shape : (int, int)
+        (ny, nx) of the image.
     noise : (float, float)
         Background and rms of the image, Jy/beam.
     beam : (float, float), optional
         Area and width in pixels; the fields in beams are null without.
     """
-    ny, nx = image.shape
+    ny, nx = shape
     y0, y1, x0, x1 = one.bbox
-    background, rms = noise
     npix = one.npix
-    total = float(np.nansum(image[one.slices][one.stamp], dtype=np.float64))
     x, y, w, h, angle = min_area_rectangle(one.stamp)
     sides = ((x1 - x0) / nx, (y1 - y0) / ny)
     width = None if beam is None else math.ceil(beam[1])
@@ -108,7 +123,7 @@ def measure_object(
         "bbox_h": h,
         "bbox_angle": angle,
         "Stot": total,
-        "snr": (total - background * npix) / (rms * math.sqrt(npix)) if rms > 0 else None,
+        "snr": significance(total, npix, noise),
         "nbeams": None if beam is None else npix / beam[0],
         "minsize_beam": None if width is None else min(w, h) / width,
         "maxsize_beam": None if width is None else max(w, h) / width,
@@ -127,6 +142,35 @@ def _pixel_steps(cutout: Cutout) -> tuple[float | None, float | None]:
         return sign * float(scales[0]), float(scales[1])
     scale = cutout.pixel_scale
     return (None, None) if scale is None else (-scale, scale)
+
+
+def object_info(
+    one: SourceObject,
+    total: float,
+    shape: tuple[int, int],
+    noise: tuple[float, float],
+    beam: tuple[float, float] | None,
+) -> dict[str, Any]:
+    """`info` of an object with its class, name and measured fields (parameters of `measure_object`)."""
+    fixed = {"class": class_name(one.class_value), "name": one.name}
+    info = {"sidelobe-near": 0, "sidelobe-mixed": 0, **one.info, **fixed}
+    return {**info, **measure_object(one, total, shape, noise, beam)}
+
+
+def image_meta(cutout: Cutout, shape: tuple[int, int], noise: tuple[float, float]) -> dict[str, Any]:
+    """The top-level keys of an annotation of an image of `shape` (ny, nx), or of a map that `cutout` is a part of."""
+    dx, dy = _pixel_steps(cutout)
+    return {
+        "nx": shape[1],
+        "ny": shape[0],
+        "dx": dx,
+        "dy": dy,
+        "bmaj": None if cutout.beam is None else cutout.beam.maj,
+        "bmin": None if cutout.beam is None else cutout.beam.min,
+        "bkg": noise[0],
+        "rms": noise[1],
+        "telescope": cutout.telescope or cutout.survey or "",
+    }
 
 
 def measure_objects(annotation: Annotation, cutout: Cutout) -> Annotation:
@@ -151,22 +195,9 @@ def measure_objects(annotation: Annotation, cutout: Cutout) -> Annotation:
         exclude[:] = False
     noise = background_rms(cutout.image, exclude)
     beam = beam_in_pixels(cutout)
-    dx, dy = _pixel_steps(cutout)
-    meta = {
-        **annotation.meta,
-        "nx": cutout.shape[1],
-        "ny": cutout.shape[0],
-        "dx": dx,
-        "dy": dy,
-        "bmaj": None if cutout.beam is None else cutout.beam.maj,
-        "bmin": None if cutout.beam is None else cutout.beam.min,
-        "bkg": noise[0],
-        "rms": noise[1],
-        "telescope": cutout.telescope or cutout.survey or "",
-    }
-    objects = []
-    for one in annotation.objects:
-        fixed = {"class": class_name(one.class_value), "name": one.name}
-        info = {"sidelobe-near": 0, "sidelobe-mixed": 0, **one.info, **fixed}
-        objects.append(replace(one, info={**info, **measure_object(one, cutout.image, noise, beam)}))
+    meta = annotation.meta | image_meta(cutout, cutout.shape, noise)
+    objects = [
+        replace(one, info=object_info(one, total_of(one, cutout.image), cutout.shape, noise, beam))
+        for one in annotation.objects
+    ]
     return Annotation(objects, annotation.shape, meta, annotation.source)

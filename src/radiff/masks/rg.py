@@ -1,15 +1,18 @@
 """The rg-dataset annotation: a JSON and one mask FITS an object, to and from objects. Draws and measures nothing.
 
+On large maps a mask FITS an object would be too much: there the JSON itself holds each object (`radiff.masks.runs`).
+
 The JSON is written as the rg-dataset's own tools do it (two spaces, sorted keys, no final newline). An annotation that
 was read and not changed is written back byte for byte; unknown keys are kept.
 """
 
+import itertools
 import json
 import os
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder, read_json, write_text
 from radiff.masks.classes import EXTENDED, class_name, parse_class
 from radiff.masks.instances import BoolArray, SourceObject, objects_to_labels, objects_to_mask
+from radiff.masks.runs import STAMP, decode_stamp, encode_stamp
 
 
 @dataclass
@@ -97,8 +101,10 @@ def read_object_pixels(path: str | os.PathLike[str]) -> tuple[BoolArray, int]:
 
 def _read_object(
     entry: dict[str, Any], number: int, json_path: Path, shape: tuple[int, int] | None
-) -> tuple[SourceObject | None, tuple[int, int]]:
+) -> tuple[SourceObject | None, tuple[int, int] | None]:
     """One entry of `objs` and its image's shape; None where the mask is empty."""
+    if STAMP in entry and entry.get("mask") in ("", None):
+        return _read_stamp(entry, number, json_path, shape), shape
     file = entry.get("mask")
     if not isinstance(file, str):
         raise InputError(f"objs[{number}] names no mask file (key 'mask')", json_path)
@@ -122,8 +128,28 @@ def _read_object(
     return SourceObject.from_pixels(str(entry.get("name", f"S{number + 1}")), value, pixels, entry), pixels.shape
 
 
+def _read_stamp(
+    entry: dict[str, Any], number: int, json_path: Path, shape: tuple[int, int] | None
+) -> SourceObject | None:
+    """An entry of `objs` that holds its own pixels; None where there are none. Its `info` has all but the stamp."""
+    name = str(entry.get("name", f"S{number + 1}"))
+    if shape is None:
+        raise InputError("says no size (nx, ny), which the stamps of its objects need; give its image", json_path)
+    try:
+        stamp, y0, x0 = decode_stamp(entry[STAMP], shape)
+        value = parse_class(entry.get("class", EXTENDED))
+    except InputError as error:
+        raise InputError(f"objs[{number}] ({name}): {error.message}", json_path) from error
+    if not stamp.any() or value == 0:
+        warnings.warn(f"{json_path}: objs[{number}] ({name}) marks no pixel; this object is left out", stacklevel=4)
+        return None
+    info = {key: said for key, said in entry.items() if key != STAMP}
+    trimmed = SourceObject.from_pixels(name, value, stamp, info)
+    return replace(trimmed, y0=trimmed.y0 + y0, x0=trimmed.x0 + x0)
+
+
 def read_annotation(json_path: str | os.PathLike[str], image_path: str | os.PathLike[str] | None = None) -> Annotation:
-    """Read an rg-dataset annotation and the mask FITS beside it.
+    """Read an rg-dataset annotation with the mask FITS beside it, or the stamps that it holds itself.
 
     Parameters
     ----------
@@ -140,7 +166,7 @@ def read_annotation(json_path: str | os.PathLike[str], image_path: str | os.Path
     ------
     InputError
         For a file that is no annotation, a missing or unreadable mask file, a class that is none, masks of different
-        sizes or of another size than the image.
+        sizes or of another size than the image, a stamp that does not fit.
     """
     json_path = Path(json_path)
     document = read_json(json_path)
@@ -191,7 +217,7 @@ def plain(value: Any) -> Any:
 
 
 def _entry(one: SourceObject, file: str) -> dict[str, Any]:
-    """JSON entry of an object: its `info` with mask, class and name as they are now."""
+    """JSON entry of an object: its `info` with mask, class and name as they are now, its stamp where it has no file."""
     entry = plain(one.info)
     said = entry.get("class")
     try:
@@ -200,27 +226,49 @@ def _entry(one: SourceObject, file: str) -> dict[str, Any]:
         keeps_name = False
     entry["class"] = said if keeps_name else class_name(one.class_value)
     entry.update(mask=file, name=one.name)
+    if not file:
+        entry[STAMP] = encode_stamp(one)
     return entry
 
 
 def _text(document: dict[str, Any], source: str | None) -> str:
     """JSON text; `source` itself where it says the same, its order of keys where it says something else."""
     if source is None:
-        return json.dumps(document, indent=2, sort_keys=True)
+        return _dumps(document, True)
     old = json.loads(source)
     if old == document:
         return source
     order = {key: number for number, key in enumerate(old)}
     document = dict(sorted(document.items(), key=lambda item: order.get(item[0], len(order))))
-    return json.dumps(document, indent=2, sort_keys=list(old) == sorted(old))
+    return _dumps(document, list(old) == sorted(old))
 
 
-def _mask_files(annotation: Annotation, stem: str) -> list[str]:
-    """Names of the objects' mask files: those of the JSON it was read from where they fit this stem, else numbered."""
+def _dumps(document: dict[str, Any], sort_keys: bool) -> str:
+    """JSON text with an indent of two; objects with stamps are many and go on one line each."""
+    objs = document["objs"]
+    if not any(STAMP in entry for entry in objs):
+        return json.dumps(document, indent=2, sort_keys=sort_keys)
+    text = json.dumps({**document, "objs": []}, indent=2, sort_keys=sort_keys)
+    lines = ",\n    ".join(json.dumps(entry, sort_keys=sort_keys) for entry in objs)
+    return text.replace('\n  "objs": []', f'\n  "objs": [\n    {lines}\n  ]', 1)
+
+
+def _mask_files(annotation: Annotation, stem: str, stamps: bool | None) -> list[str]:
+    """Names of the objects' mask files: those of the JSON it was read from where they fit this stem, else numbered.
+
+    The name is empty where the JSON is to hold the object: all with `stamps`; with None, in an annotation that came
+    with such objects, those that have no file.
+    """
     files = [f"{stem}_obj{number}.fits" for number in range(1, len(annotation.objects) + 1)]
     kept = [str(one.info.get("mask", "")) for one in annotation.objects]
-    fit = [bool(re.fullmatch(re.escape(stem) + r"_\w+\.fits", name)) for name in kept]
-    return kept if all(fit) and len(set(kept)) == len(kept) else files
+    came = annotation.source is not None and any(one.info.get("mask") == "" for one in annotation.objects)
+    if stamps or (stamps is None and came):
+        files = ["" if stamps or not name else file for name, file in zip(kept, files, strict=True)]
+    named = [name for name, file in zip(kept, files, strict=True) if file]
+    fit = all(re.fullmatch(re.escape(stem) + r"_\w+\.fits", name) for name in named)
+    if fit and len(set(named)) == len(named):
+        return [name if file else "" for name, file in zip(kept, files, strict=True)]
+    return files
 
 
 def _write_object(path: Path, one: SourceObject, shape: tuple[int, int], header: fits.Header | None) -> None:
@@ -231,16 +279,21 @@ def _write_object(path: Path, one: SourceObject, shape: tuple[int, int], header:
 
 
 def _remove_stale(folder: Path, stem: str, files: Sequence[str]) -> None:
-    """Remove the numbered mask files of an earlier annotation of this image."""
-    pattern = re.compile(re.escape(stem) + r"_obj\d+\.fits")
-    for path in folder.glob(f"{glob_escape(stem)}_obj*.fits"):
-        if pattern.fullmatch(path.name) and path.name not in files:
-            path.unlink()
+    """Remove the numbered mask files of an earlier annotation of this image.
 
-
-def glob_escape(text: str) -> str:
-    """`text` with the special characters of file patterns taken literally."""
-    return re.sub(r"([*?[])", r"[\1]", text)
+    They are numbered from 1 without gaps, so the first number that has no file ends the search: listing the folder
+    at every write would take for ever in one of many cutouts.
+    """
+    kept = set(files)
+    for number in itertools.count(1):
+        name = f"{stem}_obj{number}.fits"
+        if name in kept:
+            continue
+        try:
+            (folder / name).unlink()
+        except FileNotFoundError:
+            if number > len(files):
+                return
 
 
 def write_annotation(
@@ -248,6 +301,7 @@ def write_annotation(
     annotation: Annotation,
     image_rel: str | os.PathLike[str] | None = None,
     header: fits.Header | None = None,
+    stamps: bool | None = None,
 ) -> list[Path]:
     """Write an annotation: one uint8 FITS an object (0 or its class value), then the JSON.
 
@@ -261,6 +315,9 @@ def write_annotation(
         Where its image is, relative to the JSON's folder, e.g. ``"../imgs/x.fits"``; default: `img` of the meta.
     header : fits.Header, optional
         Cards for the mask files, e.g. the WCS.
+    stamps : bool, optional
+        True: the JSON itself holds the objects, for maps so large that a mask file each would be too much. False: it
+        does not. Default: as in the JSON that the annotation was read from; mask files where there was none.
 
     Returns
     -------
@@ -269,9 +326,10 @@ def write_annotation(
     """
     json_path = Path(json_path)
     make_folder(json_path.parent)
-    files = _mask_files(annotation, json_path.stem)
+    files = _mask_files(annotation, json_path.stem, stamps)
     for one, file in zip(annotation.objects, files, strict=True):
-        _write_object(json_path.parent / file, one, annotation.shape, header)
+        if file:
+            _write_object(json_path.parent / file, one, annotation.shape, header)
     document = plain(annotation.meta)
     if image_rel is not None:
         document["img"] = str(image_rel).replace(os.sep, "/")
@@ -279,4 +337,4 @@ def write_annotation(
     document["objs"] = [_entry(one, file) for one, file in zip(annotation.objects, files, strict=True)]
     write_text(json_path, _text(document, annotation.source))
     _remove_stale(json_path.parent, json_path.stem, files)
-    return [*(json_path.parent / file for file in files), json_path]
+    return [*(json_path.parent / file for file in files if file), json_path]

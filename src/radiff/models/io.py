@@ -170,6 +170,26 @@ def load_denoiser(folder: str | os.PathLike[str]) -> Denoiser:
     return _filled(Denoiser(DenoiserConfig(**_tuples(read_json(place / "config.json")))), place)
 
 
+def copy_weights(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], dtype: str, figures: Mapping[str, Any]
+) -> Path:
+    """Write the weights `source` to the folder `target` as `dtype`, with validation `figures` beside the manifest's.
+
+    Raises
+    ------
+    InputError
+        Where `source` is no complete weights folder or `target` cannot be written.
+    """
+    folder = find_weights(source)
+    manifest = read_manifest(folder)
+    parts = {"autoencoder": Part(load_autoencoder(folder), read_json(folder / "autoencoder" / "config.json"))}
+    if (folder / "denoiser").is_dir():
+        parts["denoiser"] = Part(load_denoiser(folder), read_json(folder / "denoiser" / "config.json"))
+    info = {k: v for k, v in manifest.items() if k not in ("format", "files")}
+    validation = info.get("validation", {}) | dict(figures)
+    return save_weights(target, parts, info | ({"validation": validation} if validation else {}), dtype)
+
+
 def describe_weights(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """What a weights folder holds, for people: the manifest with parameter counts, files checked."""
     folder = find_weights(folder)

@@ -57,7 +57,7 @@ def background_rms(image: npt.ArrayLike, exclude: Mask | None = None) -> tuple[f
         raise InputError(f"an image has two axes (ny, nx); this array has the shape {image.shape}")
     usable = _usable(image, exclude)
     if image.size > _MAX_PIXELS:
-        rows = _some_rows(image.shape)
+        rows = sample_rows(image.shape)
         image, usable = image[rows], (usable[rows] if usable[rows].any() else usable)
     if not usable.any():
         raise InputError("no usable pixel is left to measure the noise on")
@@ -181,8 +181,8 @@ def _usable(image: npt.NDArray[np.floating], exclude: Mask | None) -> Mask:
     return usable
 
 
-def _some_rows(shape: tuple[int, ...]) -> npt.NDArray[np.int_]:
-    """Rows in evenly spaced bands of 32 that hold about `_MAX_PIXELS` pixels."""
+def sample_rows(shape: tuple[int, ...]) -> npt.NDArray[np.int_]:
+    """Rows in evenly spaced bands of 32 with about `_MAX_PIXELS` pixels, to stand for a larger image of `shape`."""
     bands = shape[0] // 32
     kept = max(1, min(bands, _MAX_PIXELS // (32 * shape[1])))
     starts = (np.arange(kept) * bands // kept) * 32

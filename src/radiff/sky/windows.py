@@ -17,6 +17,8 @@ from radiff.sky.cutout import Cutout, clip_window, shift_provenance, shift_wcs
 from radiff.sky.fits import PathLike, check_shape, open_image, source_provenance, to_float32
 from radiff.sky.header import parse_header, pixel_scale, plane_axes, plane_index, quiet_astropy
 
+LARGE_MAP = 4096 * 4096  # pixels; larger maps are worked on window by window
+
 
 class MapReader:
     """A FITS map read by windows, as `Cutout`s in Jy/beam.

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from radiff.data.collection import Collection
 from radiff.data.loader import PackLoader
@@ -133,6 +134,7 @@ def make_accelerator(settings: LoopSettings, options: RunOptions) -> Accelerator
     if wanted == "auto" and options.resume:
         wanted = kept_precision(options.run / CHECKPOINT) or wanted
     precision = choose_precision(wanted, torch.device("cpu" if cpu else "cuda"))
+    AcceleratorState._reset_state()  # a session may train both networks, each in a precision of its own
     return Accelerator(cpu=cpu, mixed_precision={"fp32": "no", "bf16": "bf16"}[precision])
 
 

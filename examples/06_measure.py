@@ -1,0 +1,28 @@
+"""Measure generated images against real ones of the same masks.    python examples/06_measure.py [WEIGHTS]
+
+New here: `Samples` of a collection; figures of reconstructions and of generated images, as text. Takes the collection
+of example 03. The same on the command line: radiff check reconstruction|generation collection
+"""
+
+import sys
+
+from radiff import Collection, Generator
+from radiff.evaluate import (
+    Samples,
+    generation_figures,
+    generation_lines,
+    reconstruction_figures,
+    reconstruction_lines,
+)
+from radiff.generate import Sky
+
+generator = Generator.from_pretrained(sys.argv[1] if len(sys.argv) > 1 else "default")
+samples = Samples.read(Collection.open("collection"), "val", limit=8)  # images, masks, objects, noise
+
+figures = reconstruction_figures(samples, generator.reconstruct)
+print("\n".join(reconstruction_lines("reconstructed", figures["all"])))
+
+skies = [Sky(rms=rms) for rms in samples.rms]
+made = generator.generate(samples.masks, range(len(samples)), sky=skies, peaks=samples.peaks(), num_steps=4)
+figures = generation_figures(samples, [cutout.image for cutout in made])
+print("\n".join(generation_lines("generated", figures["all"])))

@@ -1,0 +1,221 @@
+"""Mask files to requests, and generated cutouts to a collection that grows, resumes and is never half-written."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import bad_inputs
+from radiff.data.collection import Collection, read_index
+from radiff.errors import InputError
+from radiff.generate import (
+    Generator,
+    Request,
+    Sky,
+    already_made,
+    arguments,
+    draw_quicklook,
+    empty_requests,
+    fitting,
+    prepare_requests,
+    read_requests,
+    write_generated,
+)
+from radiff.masks import read_annotation, write_mask
+from radiff.masks.draw import demo_masks
+from radiff.sky import Beam, read_cutout, write_cutout
+
+
+@pytest.fixture(scope="module")
+def generator(weights):
+    return Generator(weights, "cpu")
+
+
+@pytest.fixture
+def requests():
+    found = [Request(f"m{k}", mask, Sky(), path=None, source=f"m{k}.png") for k, mask in enumerate(demo_masks(5, 64))]
+    return prepare_requests(found, seed=10)
+
+
+def made(generator, requests, batch_size=1):
+    return zip(requests, generator.iterate(**arguments(requests), batch_size=batch_size, num_steps=1), strict=True)
+
+
+def stopped(pairs, after):
+    for count, pair in enumerate(pairs):
+        if count == after:
+            raise KeyboardInterrupt
+        yield pair
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_masks_of_every_format(tmp_path):
+    mask = bad_inputs.class_mask()
+    for name in ("a.fits", "b.png", "c.npy"):
+        write_mask(tmp_path / name, mask)
+    found, failures = read_requests([tmp_path])
+    assert failures == []
+    assert [(r.name, r.source) for r in found] == [("a", "a.fits"), ("b", "b.png"), ("c", "c.npy")]
+    assert all((r.mask == mask).all() and r.sky.rms == 1.5e-4 for r in found)
+    assert len(read_requests([tmp_path], limit=2)[0]) == 2
+
+
+def test_a_mask_takes_the_sky_of_its_image(tmp_path):
+    path = bad_inputs.good_annotation(tmp_path)
+    (request,), _ = read_requests([path])
+    np.testing.assert_array_equal(request.mask, bad_inputs.class_mask())
+    image = read_cutout(tmp_path / "imgs" / "good.fits")
+    assert request.sky.wcs.wcs.compare(image.wcs.wcs)
+    assert request.sky.rms == pytest.approx(bad_inputs.RMS, rel=0.1)
+    assert request.sky.header["SURVEY"] == "FIRST"
+    assert [one.name for one in request.objects().objects] == ["S1", "S2", "S3"]
+
+
+def test_a_fits_mask_takes_its_own_wcs_and_beam(tmp_path):
+    header = bad_inputs.good_header()
+    header["BMAJ"] = 9.0 / 3600
+    write_mask(tmp_path / "m.fits", bad_inputs.class_mask(), header)
+    (request,), _ = read_requests([tmp_path / "m.fits"])
+    assert request.sky.beam == Beam(9.0, 5.4, 0.0)
+    assert request.sky.wcs.wcs.crval[0] == 150.0
+    assert request.sky.rms == 1.5e-4
+
+
+def test_collections_by_split(tmp_path, generator, requests):
+    halves = [replace(r, split="train" if k < 3 else "val") for k, r in enumerate(requests)]
+    write_generated(tmp_path, made(generator, halves))
+    assert len(read_requests([tmp_path], split="val")[0]) == 2
+    assert [r.split for r in read_requests([tmp_path])[0]] == ["train"] * 3 + ["val"] * 2
+    with pytest.raises(InputError, match="no cutout is in the split 'test'"):
+        read_requests([tmp_path], split="test")
+
+
+def test_bad_masks_are_named_and_the_good_ones_read(tmp_path):
+    write_mask(tmp_path / "good.npy", bad_inputs.class_mask())
+    bad_inputs.class_seven(tmp_path)
+    found, failures = read_requests([tmp_path])
+    assert [r.name for r in found] == ["good"]
+    assert str(failures[0]).startswith(f"{tmp_path / 'seven.fits'}: value 7 at (12, 40) is no class")
+
+
+def test_an_image_without_noise_is_named(tmp_path):
+    path = bad_inputs.good_annotation(tmp_path)
+    bad_inputs.write_fits(tmp_path / "imgs" / "flat.fits", np.zeros((64, 64), np.float32))
+    shutil.move(tmp_path / "imgs" / "flat.fits", tmp_path / "imgs" / "good.fits")
+    found, failures = read_requests([path])
+    assert found == []
+    assert str(path) in str(failures[0])
+
+
+def test_nothing_to_do(tmp_path):
+    with pytest.raises(InputError, match="no masks found"):
+        read_requests([tmp_path])
+    with pytest.raises(InputError, match="no such file or folder"):
+        read_requests([tmp_path / "none.png"])
+
+
+def test_equal_names_are_made_new(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_mask(tmp_path / folder / "m.png", bad_inputs.class_mask())
+    found, _ = read_requests([tmp_path / "a", tmp_path / "b"])
+    assert [r.name for r in found] == ["m", "m_1"]
+
+
+def test_seeds_copies_and_what_is_asked():
+    found = empty_requests(2, 64)
+    several = prepare_requests(found, seed=5, per_mask=2, rms=3e-4, beam=Beam(9, 8, 7))
+    assert [(r.name, r.seed) for r in several] == [
+        ("sky00000_s0", 5),
+        ("sky00000_s1", 6),
+        ("sky00001_s0", 7),
+        ("sky00001_s1", 8),
+    ]
+    assert all(r.sky.rms == 3e-4 and r.sky.beam == Beam(9, 8, 7) for r in several)
+    assert prepare_requests(found, sky=Sky(rms=1.0))[0].sky.rms == 1.0
+    mask = np.zeros((64, 64), np.uint8)
+    mask[3:5, 3:5] = 2
+    (peaked,) = prepare_requests([Request("m", mask, Sky())], peak_snr=20)
+    np.testing.assert_array_equal(peaked.peaks, np.where(mask, 20, 0))
+
+
+def test_masks_that_do_not_fit_are_named(generator, tmp_path):
+    write_mask(tmp_path / "odd.png", np.zeros((70, 62), np.uint8))
+    write_mask(tmp_path / "ok.png", np.zeros((64, 68), np.uint8))
+    good, failures = fitting(read_requests([tmp_path])[0], generator.check_mask)
+    assert [r.name for r in good] == ["ok"]
+    assert str(failures[0]).startswith(f"{tmp_path / 'odd.png'}: the mask has 62 x 70 pixels; sides must be")
+    with pytest.raises(InputError, match="the mask has 66 x 66 pixels"):
+        fitting(empty_requests(2, 66), generator.check_mask)
+
+
+def test_what_is_written_is_a_collection(generator, requests, tmp_path):
+    rows = write_generated(tmp_path, made(generator, requests))
+    collection = Collection.open(tmp_path)
+    assert collection.rows == rows == sorted(rows, key=lambda row: row.image)
+    for k, request in enumerate(requests):
+        np.testing.assert_array_equal(collection.mask(k), request.mask)
+        assert collection.image(k).provenance["seed"] == request.seed
+        assert collection.rows[k].source == request.source
+        assert collection.rows[k].rms == pytest.approx(request.sky.rms, rel=0.01)
+    assert draw_quicklook(tmp_path / "q.png", tmp_path, rows).stat().st_size > 10_000
+
+
+def test_a_stopped_run_resumes_to_the_same_files(generator, requests, tmp_path):
+    write_generated(tmp_path / "whole", made(generator, requests))
+    with pytest.raises(KeyboardInterrupt):
+        write_generated(tmp_path / "parts", stopped(made(generator, requests), after=2))
+    assert len(read_index(tmp_path / "parts" / "index.csv")) == 2
+    left, kept = already_made(tmp_path / "parts", requests)
+    assert [r.name for r in left] == ["m2", "m3", "m4"]
+    write_generated(tmp_path / "parts", made(generator, left), kept=kept)
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+def test_resuming_makes_again_what_is_broken_or_of_another_seed(generator, requests, tmp_path):
+    write_generated(tmp_path, made(generator, requests))
+    (tmp_path / "index.csv").unlink()  # a killed run has none
+    (tmp_path / "generated" / "masks" / "mask_m1.json").unlink()
+    other = [replace(r, seed=99) if r.name == "m3" else r for r in requests]
+    left, kept = already_made(tmp_path, other)
+    assert [r.name for r in left] == ["m1", "m3"]
+    assert len(kept) == 3
+
+
+def test_other_images_of_a_collection_stay_listed(generator, requests, tmp_path):
+    write_generated(tmp_path, made(generator, requests[:2]), sample="first")
+    rows = write_generated(tmp_path, made(generator, requests[1:3]))
+    assert [row.image for row in rows] == ["generated/imgs/m1.fits", "generated/imgs/m2.fits"]
+    listed = [row.image for row in read_index(tmp_path / "index.csv")]
+    assert listed == ["first/imgs/m0.fits", "first/imgs/m1.fits", *(row.image for row in rows)]
+
+
+def test_a_full_disk_leaves_nothing(generator, requests, tmp_path, monkeypatch):
+    full = pytest.raises(InputError, match="No space left on device")
+    with bad_inputs.nothing_new(tmp_path), bad_inputs.no_space(monkeypatch), full:
+        write_generated(tmp_path / "out", made(generator, requests))
+
+
+def test_a_folder_that_cannot_be_written(generator, requests):
+    with pytest.raises(InputError, match="cannot write into this folder"):
+        write_generated(bad_inputs.READ_ONLY, made(generator, requests))
+
+
+def test_flux_of_an_annotation_is_of_the_generated_image(generator, tmp_path):
+    (request,), _ = read_requests([bad_inputs.good_annotation(tmp_path / "in")])
+    (row,) = write_generated(tmp_path / "out", made(generator, [request]))
+    image = read_cutout(tmp_path / "out" / row.image).image
+    annotation = read_annotation(tmp_path / "out" / row.annotation)
+    for one in annotation.objects:
+        assert one.info["Stot"] == pytest.approx(float(image[one.slices][one.stamp].sum()), rel=1e-3)
+
+
+def test_generated_images_are_read_like_any_other(generator, requests, tmp_path):
+    (row,) = write_generated(tmp_path, made(generator, requests[:1]))
+    cutout = read_cutout(tmp_path / row.image)  # warnings are errors: nothing is missing in the header
+    write_cutout(tmp_path / "copy.fits", cutout)
+    np.testing.assert_array_equal(read_cutout(tmp_path / "copy.fits").image, cutout.image)

@@ -1,0 +1,217 @@
+"""The loop on a toy network: learning rate, steps that are not finite, running mean, limits, logs."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import nn
+
+from radiff.data.loader import PackLoader
+from radiff.data.pack import Pack
+from radiff.errors import InputError
+from radiff.training.config import LoopSettings, Section
+from radiff.training.loop import MAX_BAD_STEPS, Trainer, choose_precision, kept_precision, learning_rate_at
+from run_files import log
+
+
+class ToyLoss(nn.Module):
+    """Pull one number to 3; not a number at the steps `bad`."""
+
+    def __init__(self, bad=()):
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(1, 1, 1, 1))
+        self.bad, self.calls = set(bad), 0
+
+    def forward(self, batch, generator):
+        loss = (self.value - 3.0).square().mean()
+        self.calls += 1
+        return (loss * math.nan if self.calls - 1 in self.bad else loss), {"batch": float(len(batch))}
+
+
+class ToySettings(Section):
+    """Of a toy."""
+
+    width: int = 1
+
+
+@dataclass
+class Toy:
+    """See `radiff.training.loop.Task`."""
+
+    module: ToyLoss
+    name: str = "toy"
+    settings: ToySettings = field(default_factory=ToySettings)
+    exported: list = field(default_factory=list)
+    validated: list = field(default_factory=list)
+
+    def validate(self, batches):
+        self.validated.append(self.module.value.item())
+        return {"val/loss": (self.module.value.item() - 3.0) ** 2}
+
+    def draw_sheet(self, batches, path):
+        path.write_bytes(b"")
+
+    def export(self, folder, info):
+        self.exported.append((info["step"], self.module.value.item()))
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    """``trainer(bad=(), run="run", **settings)``"""
+    arrays = np.zeros((3, 8, 8), np.float32), np.zeros((3, 8, 8), np.uint8), np.zeros((3, 8, 8), np.float16)
+    pack = Pack(tmp_path, *arrays, {})
+
+    def make(bad=(), run="run", **settings):
+        AcceleratorState._reset_state()
+        defaults = {"steps": 40, "warmup_steps": 0, "decay_fraction": 0.0, "learning_rate": 0.1, "log_every": 1}
+        loop = LoopSettings(**(defaults | settings))
+        loaders = PackLoader(pack, 2), PackLoader(pack, 2)
+        return Trainer(Toy(ToyLoss(bad)), loaders, loop, tmp_path / run, Accelerator(cpu=True))
+
+    return make
+
+
+def test_learning_rate_rises_stays_and_falls_to_zero():
+    settings = LoopSettings(steps=100, warmup_steps=10, decay_fraction=0.2, learning_rate=2.0)
+    rates = [learning_rate_at(step, settings) for step in range(101)]
+    assert rates[:10] == pytest.approx([0.2 * (k + 1) for k in range(10)])
+    assert rates[10:80] == pytest.approx([2.0] * 70)
+    assert rates[80:] == pytest.approx([2.0 * (100 - k) / 20 for k in range(80, 101)])
+
+
+def test_learning_rate_without_rise_and_fall():
+    settings = LoopSettings(steps=5, warmup_steps=0, decay_fraction=0.0, learning_rate=0.5)
+    assert [learning_rate_at(step, settings) for step in range(5)] == [0.5] * 5
+
+
+def test_it_learns(trainer):
+    one = trainer(steps=200, log_every=100, validate_every=200)
+    state = one.fit()
+    assert state.step == 200
+    assert one.task.module.value.item() == pytest.approx(3.0, abs=0.05)
+    assert state.best < 0.05
+
+
+def test_a_step_that_is_not_finite_is_skipped(trainer):
+    one = trainer(bad=[2])
+    values = []
+    for _ in range(4):
+        figures = one.step()
+        values.append((one.task.module.value.item(), math.isfinite(figures["loss"])))
+    assert [finite for _, finite in values] == [True, True, False, True]
+    assert values[2][0] == values[1][0] != values[3][0]
+    assert one.state.step == 4
+
+
+def test_steps_that_stay_bad_end_the_run_with_the_remedy(trainer):
+    one = trainer(bad=range(5, 100), steps=100)
+    with pytest.raises(InputError) as caught:
+        one.fit()
+    assert f"the loss was not a number for {MAX_BAD_STEPS} steps up to step {4 + MAX_BAD_STEPS}" in str(caught.value)
+    assert "lower toy.loop.learning_rate" in str(caught.value)
+
+
+def test_good_steps_between_bad_ones_go_on(trainer):
+    state = trainer(bad=[k for k in range(60) if k % 15], steps=60).fit()
+    assert state.step == 60
+
+
+def test_validation_and_weights_use_the_running_mean(trainer):
+    one = trainer(steps=20, validate_every=20, ema_decay=0.9, learning_rate=0.1)
+    seen, mean = [], None
+    step = one.step
+
+    def watch():
+        nonlocal mean
+        figures = step()
+        value = one.task.module.value.item()
+        seen.append(value)
+        decay = one.ema.get_decay(one.ema.optimization_step)
+        mean = value if mean is None else decay * mean + (1 - decay) * value
+        return figures
+
+    one.step = watch
+    one.fit()
+    raw = one.task.module.value.item()
+    assert raw == seen[-1]
+    ((step_number, exported),) = one.task.exported
+    assert step_number == 20
+    assert exported == one.task.validated[-1] == pytest.approx(one.ema.shadow_params[0].item())
+    assert min(seen) <= exported < raw
+
+
+def test_max_minutes_stops_with_a_checkpoint(trainer):
+    one = trainer(steps=1000)
+    state = one.fit(max_minutes=0.0)
+    assert state.step == 1
+    assert one.checkpoint.is_file() and one.task.exported == [(1, pytest.approx(one.ema.shadow_params[0].item()))]
+    other = trainer(steps=1000)
+    assert other.resume()
+    assert other.state.step == 1
+
+
+def test_nothing_to_resume(trainer):
+    assert trainer().resume() is False
+
+
+def test_logs_go_to_a_file_and_to_the_caller(trainer, tmp_path):
+    told = []
+    trainer(steps=4, validate_every=2, log_every=2).fit(on_log=told.append)
+    assert log(tmp_path / "run", "step", "loss", "rate", "gradient", "cutouts_per_second", "seconds", "batch")
+    assert [k for (k,) in log(tmp_path / "run", "step")] == [2, 2, 4, 4]
+    assert [line["step"] for line in told] == [2, 2, 4, 4]
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    assert [p.name for p in (tmp_path / "run" / "sheets").iterdir()] == ["0000004.png"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 8}, r"started with other settings: batch_size \(16 -> 8\); use another -o or the old settings"),
+        ({"seed": 3, "steps": 50}, r"steps \(40 -> 50\), seed \(0 -> 3\)"),
+        ({"seed": 3, "learning_rate": 0.2}, r"learning_rate \(0\.1 -> 0\.2\), seed"),
+    ],
+)
+def test_changed_settings_are_refused(trainer, changes, message):
+    trainer().fit(max_minutes=0.0)
+    with pytest.raises(InputError, match=message):
+        trainer(**changes).resume()
+
+
+def test_what_does_not_change_the_path_may_change(trainer):
+    trainer().fit(max_minutes=0.0)
+    assert trainer(log_every=7, validate_every=3, checkpoint_minutes=0.0, resident=True).resume()
+
+
+def test_a_lower_learning_rate_may_go_on_and_is_told(trainer):
+    trainer().fit(max_minutes=0.0)
+    with pytest.warns(UserWarning, match=r"goes on with another learning_rate \(0\.1 -> 0\.01\)"):
+        assert trainer(learning_rate=0.01).resume()
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 broken"])
+def test_a_broken_checkpoint_is_named(trainer, content):
+    one = trainer()
+    one.checkpoint.write_bytes(content)
+    with pytest.raises(InputError, match=r"checkpoint\.pt: is no readable checkpoint; remove it"):
+        one.resume()
+    assert kept_precision(one.checkpoint) is None
+
+
+def test_the_precision_of_a_run_is_kept(trainer):
+    one = trainer()
+    assert kept_precision(one.checkpoint) is None
+    one.save()
+    assert kept_precision(one.checkpoint) == "fp32"
+
+
+def test_precision_is_as_wanted():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert choose_precision("fp32", cuda) == "fp32"
+    assert choose_precision("bf16", cpu) == "bf16"
+    assert choose_precision("auto", cuda) == "bf16"
+    assert choose_precision("auto", cpu) in ("fp32", "bf16")
