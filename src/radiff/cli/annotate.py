@@ -33,7 +33,12 @@ def annotate(
     seed_snr: Annotated[float, typer.Option(help="An island needs a pixel above this many local rms.")] = 5.0,
     grow_snr: Annotated[float, typer.Option(help="It grows down to this many local rms.")] = 3.0,
     min_pixels: Annotated[int, typer.Option(help="Smallest island, pixels.")] = 5,
-    formats: Annotated[str, typer.Option(help="Mask files: rg (always), png, ds9, label; separated by commas.")] = "rg",
+    formats: Annotated[
+        str,
+        typer.Option(
+            help="Mask files: rg (always), ds9, and of maps up to 4096 x 4096 png, label; separated by commas."
+        ),
+    ] = "rg",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
     sheet: Annotated[
         bool, typer.Option("--sheet/--no-sheet", help="Draw maps with contours, to review by eye.")
@@ -47,7 +52,9 @@ def annotate(
 
     Islands above the local noise become objects: spurious (no catalog component there, or a likely sidelobe),
     compact or extended. Each map gets a JSON and one FITS an object, in the layout of the rg-dataset; the map itself
-    is not copied. Exit code 1: some maps could not be used (listed at the end), the others are done.
+    is not copied. A map of more than 4096 x 4096 pixels is read window by window, about 0.5 GB of memory a process,
+    and its JSON alone holds the objects. Exit code 1: some maps could not be used (listed at the end), the others are
+    done.
 
     \b
     Example:

@@ -17,7 +17,7 @@ from radiff.files import make_folder
 from radiff.masks.annotate import AnnotateOptions, annotate
 from radiff.masks.large import MapWindow, WindowFinds, annotate_window, assemble, components_on_map, plan_map
 from radiff.masks.layout import image_stem, is_fits_name
-from radiff.masks.rg import Annotation, image_shape, write_annotation
+from radiff.masks.rg import Annotation, write_annotation
 from radiff.parallel import Failure, run_parallel
 from radiff.sky import MapReader, read_catalog, read_cutout
 from radiff.sky.windows import LARGE_MAP
@@ -139,8 +139,11 @@ def annotate_maps(
 
 
 def _is_large(image: Path) -> bool:
+    if image.stat().st_size < LARGE_MAP // 16:  # bytes; no compression is that good, and most maps need no look
+        return False
     try:
-        return math.prod(image_shape(image)) > LARGE_MAP
+        with collected_warnings(), MapReader.open(image) as reader:
+            return math.prod(reader.shape) > LARGE_MAP
     except InputError:
         return False  # said in full when the map is read
 

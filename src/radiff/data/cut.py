@@ -7,19 +7,16 @@ then gets a window of its own. What could not be kept is reported with its reaso
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from radiff.data.regions import BoolArray, IntArray, Region, boxes_of, in_box
 from radiff.errors import InputError
 from radiff.masks.classes import EXTENDED
 from radiff.masks.instances import SourceObject
-
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -116,60 +113,6 @@ class CutReport:
     lost: list[Lost] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Region:
-    """A set of pixels as a summed-area table over its bounding box: counts in any window at once.
-
-    Attributes
-    ----------
-    y0, x0 : int
-        First row and column of the box in the map.
-    table : (height + 1, width + 1) int64
-        ``table[i, j]`` pixels lie in the first i rows and j columns of the box.
-    name : str
-    """
-
-    y0: int
-    x0: int
-    table: IntArray
-    name: str = ""
-
-    @classmethod
-    def of(cls, pixels: BoolArray, y0: int = 0, x0: int = 0, name: str = "") -> "Region":
-        """Region of the True pixels of a boolean (height, width) array whose corner lies at row `y0`, column `x0`."""
-        table = np.zeros((pixels.shape[0] + 1, pixels.shape[1] + 1), dtype=np.int64)
-        np.cumsum(np.cumsum(pixels, axis=0, dtype=np.int64), axis=1, out=table[1:, 1:])
-        return cls(y0, x0, table, name)
-
-    @property
-    def total(self) -> int:
-        return int(self.table[-1, -1])
-
-    @property
-    def height(self) -> int:
-        return self.table.shape[0] - 1
-
-    @property
-    def width(self) -> int:
-        return self.table.shape[1] - 1
-
-    def counts(self, rows: IntArray, cols: IntArray, size: int) -> IntArray:
-        """Pixels in each window of side `size` whose corner is (rows[i], cols[j]): (len(rows), len(cols))."""
-        top = np.clip(rows - self.y0, 0, self.height)
-        bottom = np.clip(rows + size - self.y0, 0, self.height)
-        left = np.clip(cols - self.x0, 0, self.width)
-        right = np.clip(cols + size - self.x0, 0, self.width)
-        table = self.table
-        inner = table[np.ix_(bottom, right)] - table[np.ix_(top, right)]
-        return inner - table[np.ix_(bottom, left)] + table[np.ix_(top, left)]
-
-    def cut_by(self, rows: IntArray, cols: IntArray, size: int, margin: int) -> BoolArray:
-        """Where the window holds some of the pixels, but not all of them `margin` pixels away from its edges."""
-        some = self.counts(rows, cols, size) > 0
-        whole = self.counts(rows + margin, cols + margin, size - 2 * margin) == self.total
-        return some & ~whole
-
-
 def grid_positions(length: int, size: int, step: int, max_overlap: float) -> IntArray:
     """First pixels of the windows along one axis of `length` pixels: evenly spread from edge to edge, at most `step`
     apart; fewer where two neighbours would share more than `max_overlap`; a single one is centred."""
@@ -228,7 +171,9 @@ def plan_windows(
             layout.place_on(region, report)
     pieces = layout.pieces
     if not options.keep_empty:
-        pieces = [piece for piece in pieces if _any_object(piece, (*extended, *others))]
+        regions = [*extended, *others]
+        boxes = boxes_of(regions)
+        pieces = [piece for piece in pieces if _any_object(piece, regions, boxes)]
         report.skipped["no object in it"] += len(layout.pieces) - len(pieces)
     report.kinds.update(piece.kind for piece in pieces)
     return pieces, report
@@ -288,8 +233,21 @@ class _Layout:
         options: CutOptions,
     ) -> None:
         self.shape, self.extended, self.blank_in, self.options = shape, extended, blank_in, options
-        self.boxes = np.array([(r.y0, r.y0 + r.height, r.x0, r.x0 + r.width) for r in extended]).reshape(-1, 4)
+        self.boxes = boxes_of(extended)
         self.pieces: list[CutPiece] = []
+        self._corners = np.zeros((256, 2), dtype=np.int64)
+
+    @property
+    def corners(self) -> IntArray:
+        """First row and column (n, 2) of the windows laid so far."""
+        return self._corners[: len(self.pieces)]
+
+    def add(self, piece: CutPiece) -> None:
+        """Lay a window."""
+        if len(self.pieces) == len(self._corners):
+            self._corners = np.concatenate([self._corners, np.zeros_like(self._corners)])
+        self._corners[len(self.pieces)] = piece.y0, piece.x0
+        self.pieces.append(piece)
 
     def place_near(self, y: int, x: int, report: CutReport) -> None:
         """Lay a grid window at (y, x) or at the nearest allowed place around it."""
@@ -297,7 +255,7 @@ class _Layout:
         uncut, full = self._uncut(rows, cols), self._full(rows, cols)
         place = _nearest(uncut & full & self._new(rows, cols), rows, cols, y, x)
         if place is not None:
-            self.pieces.append(CutPiece(*place, self.options.size, "grid" if place == (y, x) else "shifted"))
+            self.add(CutPiece(*place, self.options.size, "grid" if place == (y, x) else "shifted"))
         elif (uncut & full).any():
             report.skipped["repeats another window"] += 1
         else:
@@ -326,7 +284,7 @@ class _Layout:
         uncut, full = self._uncut(rows, cols), self._full(rows, cols)
         place = _nearest(uncut & full, rows, cols, *centre)
         if place is not None:
-            self.pieces.append(CutPiece(*place, size, "centred"))
+            self.add(CutPiece(*place, size, "centred"))
             return
         why = "cuts another extended object" if not uncut.any() else "holds blank pixels" if not full.any() else None
         why = why or "cuts another extended object or holds blank pixels"
@@ -334,10 +292,7 @@ class _Layout:
 
     def holds(self, region: Region) -> bool:
         """True where a window holds the whole object: it cuts none, so one that holds some of it holds all of it."""
-        if not self.pieces:
-            return False
-        corners = np.array([(piece.y0, piece.x0) for piece in self.pieces])
-        size = self.options.size
+        corners, size = self.corners, self.options.size
         near = (corners < (region.y0 + region.height, region.x0 + region.width)).all(axis=1)
         near &= (corners + size > (region.y0, region.x0)).all(axis=1)
         return any(region.counts(corner[:1], corner[1:], size).item() > 0 for corner in corners[near])
@@ -350,9 +305,7 @@ class _Layout:
         """Places where no extended object is cut."""
         free = np.ones((len(rows), len(cols)), dtype=bool)
         size = self.options.size
-        y0, y1, x0, x1 = self.boxes.T
-        near = (y0 < rows[-1] + size) & (y1 > rows[0]) & (x0 < cols[-1] + size) & (x1 > cols[0])
-        for index in np.flatnonzero(near).tolist():
+        for index in in_box(self.boxes, (int(rows[0]), int(rows[-1]) + size, int(cols[0]), int(cols[-1]) + size)):
             free &= ~self.extended[index].cut_by(rows, cols, size, self.options.margin)
         return free
 
@@ -370,11 +323,12 @@ class _Layout:
         """Places that share no more than `max_overlap` of their area with any window laid before."""
         free = np.ones((len(rows), len(cols)), dtype=bool)
         size = self.options.size
-        for piece in self.pieces:
-            if rows[0] - size < piece.y0 < rows[-1] + size and cols[0] - size < piece.x0 < cols[-1] + size:
-                tall = np.clip(size - np.abs(rows - piece.y0), 0, None)
-                wide = np.clip(size - np.abs(cols - piece.x0), 0, None)
-                free &= np.outer(tall, wide) <= self.options.max_overlap * size**2
+        y0, x0 = self.corners.T
+        near = (y0 > rows[0] - size) & (y0 < rows[-1] + size) & (x0 > cols[0] - size) & (x0 < cols[-1] + size)
+        for index in np.flatnonzero(near):
+            tall = np.clip(size - np.abs(rows - y0[index]), 0, None)
+            wide = np.clip(size - np.abs(cols - x0[index]), 0, None)
+            free &= np.outer(tall, wide) <= self.options.max_overlap * size**2
         return free
 
 
@@ -387,9 +341,9 @@ def _nearest(allowed: BoolArray, rows: IntArray, cols: IntArray, y: int, x: int)
     return int(rows[row]), int(cols[col])
 
 
-def _any_object(piece: CutPiece, regions: Iterable[Region]) -> bool:
+def _any_object(piece: CutPiece, regions: Sequence[Region], boxes: IntArray) -> bool:
     row, col = np.array([piece.y0]), np.array([piece.x0])
-    return any(region.counts(row, col, piece.size).item() > 0 for region in regions)
+    return any(regions[n].counts(row, col, piece.size).item() > 0 for n in in_box(boxes, piece.box))
 
 
 def _lost(region: Region, reason: str) -> Lost:

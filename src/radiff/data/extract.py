@@ -9,13 +9,16 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from radiff.data.collection import INDEX, Collection, Row, write_index, write_pair
 from radiff.data.cut import CutOptions, CutPiece, CutReport, Lost, cut
 from radiff.data.messages import collected_warnings, stop_if_full
+from radiff.data.regions import in_box
 from radiff.data.split import GivenSplits, assign_splits
 from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json, write_text
@@ -205,7 +208,11 @@ def cut_map(job: MapJob, root: Path, options: CutOptions, resume: bool = False) 
     with collected_warnings() as messages, _opened(job) as source:
         annotation = read_annotation(job.annotation, job.image)
         pieces, report = cut(source, annotation, options.size, options.stride, options)
-        rows = [_write_piece(job, source, annotation, piece, root) for piece in pieces]
+        boxes = np.array([one.bbox for one in annotation.objects], dtype=np.int64).reshape(-1, 4)
+        rows = []
+        for piece in pieces:
+            near = [annotation.objects[index] for index in in_box(boxes, piece.box)]
+            rows.append(_write_piece(job, source, replace(annotation, objects=near), piece, root))
     result = MapResult(job.source, rows, report, messages)
     record.parent.mkdir(parents=True, exist_ok=True)
     write_json(record, _record(result), indent=None)

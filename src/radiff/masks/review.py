@@ -1,7 +1,9 @@
 """Images and their masks to contact sheets for review by eye. Judges nothing."""
 
+import math
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,14 +14,18 @@ from numpy.typing import NDArray
 
 from radiff.errors import InputError
 from radiff.masks.classes import CLASSES
+from radiff.masks.instances import SourceObject, mask_to_objects, objects_to_mask
 from radiff.masks.io import read_mask
 from radiff.masks.layout import image_stem
-from radiff.sky import HeaderWarning, quicklook, read_cutout
+from radiff.masks.rg import read_annotation
+from radiff.sky import HeaderWarning, MapReader, quicklook, read_cutout
+from radiff.sky.windows import LARGE_MAP
 
 Pair = tuple[str | os.PathLike[str], str | os.PathLike[str] | None]
 
 # Outlines keep the classes' colours; pure blue cannot be seen on black, so extended is drawn lighter.
 REVIEW_COLORS = {one.value: one.color for one in CLASSES[1:]} | {3: "#4da6ff"}
+PART = 512  # pixels; side of what a sheet shows of a large map
 LABELS = {one.value: one.name for one in CLASSES[1:]}
 
 
@@ -46,14 +52,38 @@ def sheet_title(name: str, mask: NDArray[np.uint8]) -> str:
 
 
 def read_pair(pair: Pair) -> tuple[str, NDArray[np.float32], NDArray[np.uint8]]:
-    """Name, image (ny, nx) and class mask (ny, nx) of an image file and its mask file (or None: an empty mask)."""
+    """Name, image (ny, nx) and class mask (ny, nx) of an image file and its mask file (or None: an empty mask).
+
+    Of a large map: the part with the most objects, its first column and row in the name.
+    """
     image_path, mask_path = pair
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HeaderWarning)  # said when the mask was drawn
+        with MapReader.open(image_path) as reader:
+            if math.prod(reader.shape) > LARGE_MAP:
+                return _fullest_part(reader, mask_path)
         image = read_cutout(image_path, check=False).image
     shape = (image.shape[0], image.shape[1])
     mask = np.zeros(shape, dtype=np.uint8) if mask_path is None else read_mask(mask_path, shape)
     return image_stem(image_path), image, mask
+
+
+def _fullest_part(
+    reader: MapReader, mask_path: str | os.PathLike[str] | None
+) -> tuple[str, NDArray[np.float32], NDArray[np.uint8]]:
+    """Name, image and class mask of the part of a large map that holds the most objects (without any: the middle)."""
+    objects: list[SourceObject] = []
+    if mask_path is not None and Path(mask_path).suffix.lower() == ".json":
+        objects = read_annotation(mask_path).objects
+    elif mask_path is not None:
+        objects = mask_to_objects(read_mask(mask_path, reader.shape))
+    cells = Counter(((one.y0 + one.bbox[1]) // 2 // PART, (one.x0 + one.bbox[3]) // 2 // PART) for one in objects)
+    row, column = max(cells, key=lambda cell: (cells[cell], cell)) if cells else (n // 2 // PART for n in reader.shape)
+    (ny, nx), y0, x0 = reader.shape, row * PART, column * PART
+    box = y0, min(y0 + PART, ny), x0, min(x0 + PART, nx)
+    parts = [part for one in objects if (part := one.window(*box)) is not None]
+    mask = objects_to_mask(parts, (box[1] - y0, box[3] - x0))
+    return f"{image_stem(reader.path)[:14]} x{x0} y{y0}", reader.read(*box), mask
 
 
 def draw_lines(path: str | os.PathLike[str], lines: Sequence[Sequence[Panel]]) -> Path:
