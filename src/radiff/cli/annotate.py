@@ -35,9 +35,7 @@ def annotate(
     min_pixels: Annotated[int, typer.Option(help="Smallest island, pixels.")] = 5,
     formats: Annotated[
         str,
-        typer.Option(
-            help="Mask files: rg (always), ds9, and of maps up to 4096 x 4096 png, label; separated by commas."
-        ),
+        typer.Option(help="Mask files: rg (always), ds9; png, label (not of large maps); separated by commas."),
     ] = "rg",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
     sheet: Annotated[

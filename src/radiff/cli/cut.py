@@ -55,8 +55,8 @@ def cut(
 
     No extended object is cut by an edge: a cutout that would cut one is shifted to hold it whole or to leave it out,
     and an extended object that no cutout holds gets one of its own. What could not be kept is listed with its reason
-    in not_kept.csv. Large maps are read window by window. Train and val never share a patch of sky. Exit code 1: some maps could not be used (listed at the
-    end), the others are done.
+    in not_kept.csv. Large maps are read window by window. Train and val never share a patch of sky. Exit code 1: some
+    maps could not be used (listed at the end), the others are done.
 
     \b
     Example:

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.evaluate.reconstruction import Image, clear_pixels, spectrum_ratio, spread
+from radiff.evaluate.reconstruction import Image, clear_pixels, outside, spectrum_ratio, spread
 from radiff.masks import CLASSES, SourceObject
 from radiff.sky import background_rms
+
+FAR = 8
+"""Pixels around objects beyond which their wings and sidelobes are faint."""
 
 
 def placement(
@@ -36,6 +39,16 @@ def placement(
             "drawn": float(np.mean([m > 3 for m in means])) if means else None,
         }
     return {"inside": spread(inside), "outside": spread(beyond), "classes": classes}
+
+
+def _deviations(images: Sequence[Image], objects: Sequence[Sequence[SourceObject]]) -> list[float]:
+    """Standard deviation of the pixels within 5 rms, eight pixels and more away from every object."""
+    deviations = []
+    for image, items in zip(images, objects, strict=True):
+        values = image[outside(items, (image.shape[0], image.shape[1]), FAR) & (np.abs(image) < 5)]
+        if values.size > 500:
+            deviations.append(float(values.std()))
+    return deviations
 
 
 def _pixels(image: Image, item: SourceObject) -> NDArray[Any]:
@@ -66,7 +79,9 @@ def check_generation(
     Returns
     -------
     dict
-        ``real`` and ``made``: see `placement`; ``rms_ratio``: noise measured outside the objects over noise asked for;
+        ``real`` and ``made``: see `placement`; ``rms_ratio``: robust noise outside the objects over noise asked for;
+        ``deviation_ratio``: the same by a plain standard deviation, which the generator's calibration does not use
+        (far from objects, pixels within 5 rms), and for the real images;
         ``spectrum``: noise power, made over real.
     """
     clear = clear_pixels(real, objects)
@@ -81,5 +96,7 @@ def check_generation(
         "real": placement(real, objects, clear),
         "made": placement(snr, objects, clear),
         "rms_ratio": spread(noises),
+        "deviation_ratio": spread(_deviations(snr, objects)),
+        "deviation_ratio_real": spread(_deviations(real, objects)),
         "spectrum": spectrum_ratio(real, snr, clear),
     }

@@ -34,6 +34,8 @@ def generation_lines(name: str, figures: Figures) -> Iterator[str]:
                 drawn = f"   mean above 3: {100 * objects['drawn']:.0f} %"
                 yield f"  {title:9s} mean snr of {one:9s}       {_spread(objects['mean_snr'])}{drawn}"
     yield f"  noise rms measured over asked         {_spread(figures['rms_ratio'])}"
+    yield f"  the same by standard deviation        {_spread(figures['deviation_ratio'])}"
+    yield f"  real images by standard deviation     {_spread(figures['deviation_ratio_real'])}"
     yield from _spectrum(figures["spectrum"], "noise power spectrum, generated over real")
 
 
