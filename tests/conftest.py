@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from radiff.sky import Beam, Cutout
+
+if TYPE_CHECKING:
+    import torch
 
 FWHM_PER_DEVIATION = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
@@ -121,7 +125,16 @@ def good_cards() -> dict[str, object]:
     return dict(GOOD_CARDS)
 
 
-def tiny_weights(folder: Path, scaling: str = "snr-asinh", objective: str = "flow") -> Path:
+def wake(network: "torch.nn.Module", deviation: float = 0.05) -> None:
+    """Give random values to what training starts at zero, so that every path through a network is heard."""
+    import torch
+
+    for parameter in network.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=deviation)
+
+
+def tiny_weights(folder: Path, scaling: str = "snr-asinh", objective: str = "angle", context: int = 16) -> Path:
     """A weights folder of small random networks that samples in two steps; what they draw is noise of no meaning."""
     import torch
 
@@ -132,13 +145,13 @@ def tiny_weights(folder: Path, scaling: str = "snr-asinh", objective: str = "flo
     torch.manual_seed(0)
     autoencoder = Autoencoder(AutoencoderConfig(channels=(8, 16)))
     autoencoder.latent_std.fill_(0.1)  # faint, where the scaling is linear: Gaussian latents are Gaussian noise
-    denoiser = Denoiser(DenoiserConfig(channels=(32, 32), layers=1, attention=(False, True), head_width=16))
-    torch.nn.init.normal_(denoiser.unet.conv_out.weight, std=0.02)  # it starts at zero: nothing would reach the image
-    sampler = "euler" if objective == "flow" else "ddim"
+    sizes = {"channels": (32, 32), "layers": 1, "attention": (False, True), "head_width": 16, "context": context}
+    denoiser = Denoiser(DenoiserConfig(**sizes))
+    wake(denoiser)
     info = {
         "scaling": {"name": scaling},
         "diffusion": {"objective": objective},
-        "sampling": {"sampler": sampler, "num_steps": 2, "guidance_scale": 1.0},
+        "sampling": {"sampler": "ddim" if objective in ("eps", "v") else "euler", "num_steps": 2},
     }
     parts = {
         "autoencoder": Part(autoencoder, autoencoder.config_dict()),

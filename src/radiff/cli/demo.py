@@ -25,7 +25,7 @@ def demo(
     Each object is asked for a peak of its own, drawn at random (compact sources 6 to 200 times the noise). Needs no
     data and no network. Writes FITS images in Jy/beam with WCS and beam, their masks, and quicklook.png.
     """
-    from radiff.generate import Generator, Request, Sky, arguments, draw_quicklook, peaks_image, write_generated
+    from radiff.generate import Generator, Request, Sky, arguments, draw_quicklook, write_generated
     from radiff.masks.draw import demo_masks, demo_peaks
     from radiff.parallel import track
 
@@ -33,10 +33,9 @@ def demo(
     generator = Generator(weights)
     say(f"weights {generator.folder.name}, {generator.defaults.num_steps} steps of {generator.defaults.sampler}")
     masks = demo_masks(number, seed=seed)
-    peaks = [peaks_image(mask, demo_peaks(mask, seed + k)) for k, mask in enumerate(masks)]
     requests = [
-        Request(f"demo{k}", mask, Sky(), seed=seed + k, peaks=peak)
-        for k, (mask, peak) in enumerate(zip(masks, peaks, strict=True))
+        Request(f"demo{k}", mask, Sky(), seed=seed + k, peaks=tuple(demo_peaks(mask, seed + k)))
+        for k, mask in enumerate(masks)
     ]
     cutouts = generator.iterate(**arguments(requests), batch_size=4)
     made = zip(requests, track(cutouts, "generating", number), strict=True)

@@ -1,5 +1,7 @@
 """``radiff generate``: parses and prints; the work is done by `radiff.generate`."""
 
+import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ from radiff.cli.outcome import finish
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
+    from radiff.generate import Guidance
     from radiff.sky import Beam
 
 
@@ -29,25 +32,44 @@ def generate(
     unconditional: Annotated[
         int, typer.Option(min=0, help="Make so many images without a mask, and nothing else.")
     ] = 0,
-    size: Annotated[int, typer.Option(min=64, max=512, help="Side of images without a mask, pixels.")] = 128,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Side of images without a mask, pixels.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first image; the next has the next number.")] = 0,
     rms: Annotated[
         float | None, typer.Option(help="Noise rms, Jy/beam; default: the mask's own image, else 1.5e-4.")
     ] = None,
-    beam: Annotated[str | None, typer.Option(help="Beam: FWHM in arcsec, or maj,min,pa. Goes into the header.")] = None,
-    like: Annotated[Path | None, typer.Option(help="FITS image whose WCS, beam, header and noise to take.")] = None,
-    peak_snr: Annotated[
-        float | None, typer.Option(help="Peak asked of every object, in units of the rms; default: as is likely.")
+    beam: Annotated[
+        str | None,
+        typer.Option(help="Beam: FWHM in arcsec, or maj,min,pa; sources come out so wide (2 to 8 pixels a beam)."),
     ] = None,
+    like: Annotated[Path | None, typer.Option(help="FITS image whose WCS, beam, header and noise to take.")] = None,
+    background: Annotated[
+        str, typer.Option(help="Background image: none, self, self-masked or other; see below.")
+    ] = "none",
+    background_from: Annotated[
+        list[Path] | None, typer.Option(help="Where other backgrounds are: FITS images or collections; repeat.")
+    ] = None,
+    detail: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="How much of the background is kept: 0 its texture, 1 its very pixels."),
+    ] = None,
+    peak_snr: Annotated[
+        str | None,
+        typer.Option(help="Peak asked of every object, in units of the rms: 20, 5:100 (drawn), or real (its own)."),
+    ] = None,
+    flux: Annotated[float | None, typer.Option(help="Integrated flux of every object, Jy, exactly.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Bring every peak asked for to exactly that.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps; default: that of the weights.")] = None,
     sampler: Annotated[
-        str | None, typer.Option(help="euler, heun, dpm++, unipc (flow); ddpm, ddim, ... (eps, v).")
+        str | None, typer.Option(help="euler, heun, adams, dpm++, unipc, ddim, ddpm, edm-heun, flow-euler, flow-heun.")
     ] = None,
     guidance: Annotated[
-        float | None, typer.Option(min=0, help="Guidance scale: 1 as trained; above 1 keeps closer to the mask.")
+        list[str] | None,
+        typer.Option(help="How strongly a condition is followed, e.g. mask=1.5; 1 as trained; repeat."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    backend: Annotated[str, typer.Option(help="torch, or openvino (pip install 'radiff[fastcpu]').")] = "torch",
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep what an earlier run has made with these seeds.")
     ] = False,
@@ -57,9 +79,13 @@ def generate(
 
     Every mask gives a FITS image with WCS, beam, rms and provenance (seed, weights, steps), its annotation in the
     rg-dataset format, and all together a collection with an index and quicklook.png. A mask that belongs to an image
-    takes that image's WCS, beam and noise. Sides must be multiples of 4 from 64 to 512 pixels.
+    takes that image's WCS, beam and noise. Sides must be multiples of 4 from 64 to 2048 pixels.
 
-    Example: radiff generate collection --split val --limit 50 -o synthetic --seed 1
+    Backgrounds: self-masked takes the mask's own image with its sources removed; other takes another image, its sources
+    removed; self takes the image itself, sources and all (as the paper does; it tells the network the answer).
+
+    Examples: radiff generate collection --split val --limit 50 -o synthetic --seed 1
+    radiff generate collection --split val --background self-masked --peak-snr real --exact -o synthetic
     """
     from radiff import generate as room
     from radiff.parallel import track
@@ -72,16 +98,25 @@ def generate(
     else:
         found, failures = room.read_requests(masks or [], split, limit)
     total = len(found) + len(failures)
-    generator = room.Generator(weights, device)
+    asked_peak = None if peak_snr is None else parse_peak(peak_snr)
+    scales = parse_guidance(guidance)
+    if background not in ("none", *room.MODES):
+        raise InputError(f"--background {background}: there are none, {', '.join(room.MODES)}")
+    backgrounds = room.find_backdrops(background_from, None) if background_from else None
+    generator = room.Generator(weights, device, precision, backend)
     good, misfits = room.fitting(found, generator.check_mask)
     failures += misfits
-    requests = room.prepare_requests(good, seed, per_mask, sky, rms, asked_beam, peak_snr)
+    requests = room.prepare_requests(good, seed, per_mask, sky, rms, asked_beam, asked_peak, flux)
+    if background != "none" or backgrounds:
+        requests = room.add_backdrops(requests, background, backgrounds)
     left, kept = room.already_made(output, requests) if resume else (requests, [])
     cutouts = generator.iterate(
         **room.arguments(left),
         sampler=sampler,
         num_steps=steps,
-        guidance_scale=guidance,
+        guidance=scales,
+        detail=detail,
+        exact=exact,
         batch_size=batch_size,
         unconditional=bool(unconditional),
     )
@@ -94,6 +129,53 @@ def generate(
         print(output / "index.csv")
         print(room.draw_quicklook(output / "quicklook.png", output, rows))
     finish(failures, total)
+
+
+def parse_peak(text: str) -> "float | tuple[float, float] | str":
+    """What ``--peak-snr`` says: a number, ``low:high`` or ``real``.
+
+    Raises
+    ------
+    InputError
+        Where it is none of these, or not positive.
+    """
+    if text == "real":
+        return text
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1 and 0 < numbers[0] < math.inf:
+        return numbers[0]
+    if len(numbers) == 2 and 0 < numbers[0] <= numbers[1] < math.inf:
+        return numbers[0], numbers[1]
+    raise InputError(f"--peak-snr {text!r}: give a positive number such as 20, a range such as 5:100, or real")
+
+
+def parse_guidance(texts: list[str] | None) -> "Guidance | None":
+    """What ``--guidance mask=1.5`` says.
+
+    Raises
+    ------
+    InputError
+        Where a name or a number is not known.
+    """
+    from radiff.generate import Guidance
+
+    names = [field.name for field in dataclasses.fields(Guidance)]
+    scales: dict[str, float] = {}
+    for text in texts or []:
+        name, _, number = text.partition("=")
+        try:
+            scales[name] = float(number)
+        except ValueError:
+            name = ""
+        if name not in names:
+            raise InputError(f"--guidance {text!r}: give NAME=NUMBER; the names are {', '.join(names)}")
+    try:
+        return Guidance(**scales) if scales else None
+    except ValueError as error:
+        raise InputError(f"--guidance: {error}") from error
 
 
 def parse_beam(text: str) -> "Beam":

@@ -15,11 +15,24 @@ from radiff.errors import InputError
 
 @dataclass
 class Batch:
-    """Images (batch, 1, ny, nx) float32, masks (batch, ny, nx) int64, peak codes (batch, ny, nx) float32."""
+    """Tensors of one batch.
+
+    Attributes
+    ----------
+    images, skies : Tensor (batch, 1, ny, nx), float32
+        Scaled images, and the same with their sources removed.
+    masks : Tensor (batch, ny, nx), int64
+    peaks : Tensor (batch, ny, nx), float32
+        Peak codes.
+    beams : Tensor (batch,), float32
+        Beam FWHM in pixels, 0 where not known.
+    """
 
     images: Tensor
     masks: Tensor
     peaks: Tensor
+    skies: Tensor
+    beams: Tensor
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,7 +79,7 @@ class PackLoader:
         self.pack, self.batch_size, self.seed, self.augment = pack, batch_size, seed, augment
         self.device = torch.device(device)
         self.process, self.processes = process, processes
-        self.resident: tuple[Tensor, Tensor, Tensor] | None = None
+        self.resident: tuple[Tensor, ...] | None = None
         self._order: tuple[int, np.ndarray] | None = None
         filled = np.array([mask.any() for mask in pack.masks]) if empty_share < 1 else np.ones(len(pack), bool)
         self._filled, empty = np.flatnonzero(filled), np.flatnonzero(~filled)
@@ -74,8 +87,7 @@ class PackLoader:
         if len(self) == 0:
             raise InputError("no cutout is left to train on; set empty_share above 0", pack.folder)
         if resident:
-            arrays = (pack.images, pack.masks, pack.peaks)
-            self.resident = tuple(torch.from_numpy(np.array(a)).to(self.device) for a in arrays)  # type: ignore[assignment]
+            self.resident = tuple(torch.from_numpy(np.array(a)).to(self.device) for a in self._arrays)
 
     def __len__(self) -> int:
         """Cutouts an epoch."""
@@ -97,7 +109,13 @@ class PackLoader:
             torch.cat([turn(b.images, s) for b, s in parts]),
             torch.cat([turn(b.masks, s) for b, s in parts]),
             torch.cat([turn(b.peaks, s) for b, s in parts]),
+            torch.cat([turn(b.skies, s) for b, s in parts]),
+            torch.cat([b.beams for b, _ in parts]),
         )
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return self.pack.images, self.pack.masks, self.pack.peaks, self.pack.skies, self.pack.beams
 
     def _index(self, sample: int) -> int:
         """Which cutout is the `sample`-th to be seen, over all epochs."""
@@ -112,8 +130,9 @@ class PackLoader:
     def _gather(self, chosen: np.ndarray) -> Batch:
         if self.resident is not None:
             where = torch.from_numpy(chosen).to(self.device)
-            images, masks, peaks = (a[where] for a in self.resident)
+            images, masks, peaks, skies, beams = (a[where] for a in self.resident)
         else:
-            arrays = (self.pack.images, self.pack.masks, self.pack.peaks)
-            images, masks, peaks = (torch.from_numpy(np.array(a[chosen])).to(self.device) for a in arrays)
-        return Batch(images[:, None].float(), masks.long(), peaks.float())
+            images, masks, peaks, skies, beams = (
+                torch.from_numpy(np.array(a[chosen])).to(self.device) for a in self._arrays
+            )
+        return Batch(images[:, None].float(), masks.long(), peaks.float(), skies[:, None].float(), beams.float())

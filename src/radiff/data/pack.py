@@ -3,11 +3,14 @@
 <pack>/images.npy   (n, ny, nx) float32, scaled intensities
 <pack>/masks.npy    (n, ny, nx) uint8, class values
 <pack>/peaks.npy    (n, ny, nx) float16, log10(1 + peak snr) of the object that a pixel belongs to, 0 elsewhere
+<pack>/skies.npy    (n, ny, nx) float16, scaled intensities with the sources removed
+<pack>/beams.npy    (n,) float32, beam FWHM in pixels; 0 where it is not known
 <pack>/pack.json    scaling, split, one row a cutout; written last, so a pack with it is complete
 """
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +26,11 @@ from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json
 from radiff.masks import SourceObject, objects_to_mask
 from radiff.parallel import Failure, run_parallel
+from radiff.sky import remove_sources
 
-ARRAYS = {"images": np.float32, "masks": np.uint8, "peaks": np.float16}
+ARRAYS = {"images": np.float32, "masks": np.uint8, "peaks": np.float16, "skies": np.float16, "beams": np.float32}
+FORMAT = 2
+"""Counted up when what a pack holds changes, so that an old one is made again."""
 
 
 def peak_code(peak_snr: float | NDArray[np.floating]) -> Any:
@@ -40,6 +46,8 @@ class Pack:
     images: NDArray[np.float32]
     masks: NDArray[np.uint8]
     peaks: NDArray[np.float16]
+    skies: NDArray[np.float16]
+    beams: NDArray[np.float32]
     info: dict[str, Any]
 
     @classmethod
@@ -55,8 +63,13 @@ class Pack:
         if not (folder / "pack.json").is_file():
             raise InputError("holds no complete training pack (pack.json is missing); make it again", folder)
         info = read_json(folder / "pack.json")
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-        return cls(folder, arrays["images"], arrays["masks"], arrays["peaks"], info)
+        try:
+            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        except OSError as error:
+            raise InputError(
+                "this training pack is of another version; remove it, it will be made again", folder
+            ) from error
+        return cls(folder, **arrays, info=info)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -85,7 +98,10 @@ def build_pack(
     shape = (len(collection), *sizes[0])
     for name in ARRAYS:  # a run that still reads the old pack keeps it
         (folder / f"{name}.npy").unlink(missing_ok=True)
-    maps = {k: np.lib.format.open_memmap(folder / f"{k}.npy", "w+", dtype, shape) for k, dtype in ARRAYS.items()}
+    maps = {
+        name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape[:1] if name == "beams" else shape)
+        for name, dtype in ARRAYS.items()
+    }
     rows = run_parallel(
         partial(_pack_one, root=collection.root, folder=folder, scaling=scaling),
         list(enumerate(collection.rows)),
@@ -105,7 +121,7 @@ def build_pack(
 def _fingerprint(collection: Collection, scaling: SnrAsinh | Paper) -> str:
     rows = [(row.image, row.rms, row.background, row.counts, row.peak) for row in collection.rows]
     files = [_stamp(collection.root / name) for row in collection.rows for name in (row.image, row.annotation) if name]
-    text = json.dumps([str(collection.root.resolve()), scaling_config(scaling), rows, files])
+    text = json.dumps([FORMAT, str(collection.root.resolve()), scaling_config(scaling), rows, files])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -131,6 +147,12 @@ def peak_map(
     return codes
 
 
+def beam_pixels(row: Row) -> float:
+    """Geometric mean of the beam's two widths (FWHM), in pixels; 0 where beam or pixel scale is not known."""
+    width = math.sqrt(row.bmaj * row.bmin) / row.pixel_scale if row.bmaj > 0 and row.bmin > 0 else math.nan
+    return width if math.isfinite(width) else 0.0
+
+
 def _pack_one(job: tuple[int, Row], root: Path, folder: Path, scaling: SnrAsinh | Paper) -> dict[str, Any]:
     """Scale the cutout of one row and write it to its place in the arrays."""
     index, row = job
@@ -141,10 +163,13 @@ def _pack_one(job: tuple[int, Row], root: Path, folder: Path, scaling: SnrAsinh 
         scaled = scaling.forward(image, row.background, row.rms)
     except InputError as error:
         raise InputError(error.message, root / row.image) from error
+    mask = objects_to_mask(objects, (image.shape[0], image.shape[1]))
     parts = {
         "images": scaled,
-        "masks": objects_to_mask(objects, image.shape),
+        "masks": mask,
         "peaks": peak_map(image, objects, row.rms, row.background),
+        "skies": scaling.forward(remove_sources(image, mask, index), row.background, row.rms),
+        "beams": beam_pixels(row),
     }
     for name, value in parts.items():
         np.load(folder / f"{name}.npy", mmap_mode="r+")[index] = value

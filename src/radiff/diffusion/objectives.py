@@ -1,9 +1,11 @@
-"""Clean latents and noise to what a denoiser is trained on: eps, v and flow objectives. Knows no networks, no FITS.
+"""Clean latents and noise to what a denoiser is trained on, and its answer back to both. Knows no networks, no FITS.
 
-Time is `u` in (0, 1): 0 is clean, 1 is noise. The denoiser is told ``1000 * u`` (flow) or the step of a schedule of
-`num_train_steps` steps (eps, v).
+Where an image stands between clean and noise is an angle: ``x = cos(angle) x_0 + sin(angle) eps``, from 0 (clean) to
+pi / 2 (noise). Every objective here is a way to learn the same thing at such angles, so that every sampler can use
+every denoiser.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +13,8 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-OBJECTIVES = ("flow", "v", "eps")
+OBJECTIVES = ("angle", "flow", "v", "eps")
+HALF_TURN = math.pi / 2
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,9 @@ class DiffusionConfig:
     Attributes
     ----------
     objective : str
-        ``flow``: x_t = (1 - u) x_0 + u eps, predicts eps - x_0. ``eps`` (Eq. 7) and ``v``: variance-preserving.
+        ``angle``: x = cos(a) x_0 + sin(a) eps, predicts dx/da = cos(a) eps - sin(a) x_0; for white noise of unit
+        variance that is zero, so noise is right after any number of steps (Lu and Song 2024, TrigFlow).
+        ``flow``: x = (1 - u) x_0 + u eps, predicts eps - x_0. ``eps`` (Eq. 7) and ``v``: on a schedule of T steps.
     num_train_steps : int
         T of Eq. 4 (eps, v).
     beta_schedule, beta_start, beta_end
@@ -29,10 +34,10 @@ class DiffusionConfig:
     zero_terminal_snr : bool
         Rescale the betas so that nothing of the image is left at t = T (v only).
     time_shift : float
-        Flow only: u is drawn from a logit-normal about this mean; above 0 means more training at high noise.
+        ``angle``, ``flow``: above 0 means more training at high noise (the logarithm of noise over image is shifted).
     """
 
-    objective: str = "flow"
+    objective: str = "angle"
     num_train_steps: int = 1000
     beta_schedule: str = "linear"
     beta_start: float = 1e-4
@@ -46,58 +51,77 @@ class DiffusionConfig:
         if self.zero_terminal_snr and self.objective == "eps":
             raise ValueError("zero_terminal_snr cannot go with 'eps': at t = T the noise says nothing of the image")
 
-    @property
-    def prediction_type(self) -> str:
-        """The name that diffusers' schedulers give to what the network predicts."""
-        return {"flow": "flow_prediction", "v": "v_prediction", "eps": "epsilon"}[self.objective]
-
-    def schedule_arguments(self) -> dict[str, Any]:
-        """Arguments of diffusers' variance-preserving schedulers; nothing is clipped, latents have no bounds."""
-        return {
-            "num_train_timesteps": self.num_train_steps,
-            "beta_schedule": self.beta_schedule,
-            "beta_start": self.beta_start,
-            "beta_end": self.beta_end,
-            "rescale_betas_zero_snr": self.zero_terminal_snr,
-            "prediction_type": self.prediction_type,
-        }
-
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON values."""
         return asdict(self)
 
 
 class Objective:
-    """Draws times, adds noise and gives the target, by a `DiffusionConfig`."""
+    """Draws angles, adds noise, gives the target, and reads a denoiser's answer, by a `DiffusionConfig`."""
 
     def __init__(self, config: DiffusionConfig) -> None:
         self.config = config
-        self.schedule: Any = None
-        if config.objective != "flow":
-            self.schedule = DDPMScheduler(clip_sample=False, **config.schedule_arguments())
+        self.angles: Tensor | None = None
+        if config.objective in ("eps", "v"):
+            schedule: Any = DDPMScheduler(
+                num_train_timesteps=config.num_train_steps,
+                beta_schedule=config.beta_schedule,
+                beta_start=config.beta_start,
+                beta_end=config.beta_end,
+                rescale_betas_zero_snr=config.zero_terminal_snr,
+            )
+            self.angles = torch.acos(schedule.alphas_cumprod.double().sqrt().clamp(0, 1)).float()
 
-    def draw_times(self, count: int, generator: torch.Generator) -> Tensor:
-        """`count` times u in (0, 1), spread evenly over the batch: logit-normal for flow, uniform for eps and v."""
+    @property
+    def last_angle(self) -> float:
+        """Where sampling starts: the noisiest angle that the denoiser was trained at."""
+        return HALF_TURN if self.angles is None else float(self.angles[-1])
+
+    def draw_angles(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` angles, spread evenly over the batch: uniform (angle), logit-normal (flow), by the schedule (eps, v)."""
         offsets = (torch.arange(count) + torch.rand(count, generator=generator)) / count
         even = offsets[torch.randperm(count, generator=generator)]
-        if self.config.objective != "flow":
-            return even
-        return torch.sigmoid(torch.special.ndtri(even.clamp(1e-4, 1 - 1e-4)) + self.config.time_shift)
+        if self.angles is not None:
+            return self.angles[(even * len(self.angles)).long().clamp(max=len(self.angles) - 1)]
+        if self.config.objective == "flow":
+            u = torch.sigmoid(torch.special.ndtri(even.clamp(1e-4, 1 - 1e-4)) + self.config.time_shift)
+            return torch.atan2(u, 1 - u)
+        angle = even.clamp(1e-4, 1 - 1e-4) * HALF_TURN
+        return torch.atan(torch.tan(angle) * math.exp(self.config.time_shift))
 
-    def noised(self, clean: Tensor, noise: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Noised latents, the time that the denoiser is told, and the target.
+    def noised(self, clean: Tensor, noise: Tensor, angle: Tensor) -> Tensor:
+        """Latents at `angle` (batch,) between `clean` and `noise`, both (batch, channels, ny, nx)."""
+        a = angle[:, None, None, None]
+        return torch.cos(a) * clean + torch.sin(a) * noise
 
-        Parameters
-        ----------
-        clean, noise : Tensor (batch, channels, ny, nx)
-        u : Tensor (batch,)
-            Times in (0, 1).
-        """
-        if self.schedule is None:
-            s = u[:, None, None, None]
-            return (1 - s) * clean + s * noise, 1000.0 * u, noise - clean
-        t = (u * self.config.num_train_steps).long().clamp(0, self.config.num_train_steps - 1)
-        x = self.schedule.add_noise(clean, noise, t)
+    def target(self, clean: Tensor, noise: Tensor, angle: Tensor) -> Tensor:
+        """What the denoiser is to say."""
+        a = angle[:, None, None, None]
+        if self.config.objective == "flow":
+            return noise - clean
         if self.config.objective == "eps":
-            return x, t, noise
-        return x, t, self.schedule.get_velocity(clean, noise, t)
+            return noise
+        return torch.cos(a) * noise - torch.sin(a) * clean
+
+    def asked(self, x: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+        """What the denoiser is given for latents at `angle` (batch,): the latents in its own scale, and its time."""
+        if self.config.objective == "flow":
+            a = angle[:, None, None, None]
+            return x / (torch.cos(a) + torch.sin(a)), 1000.0 * torch.sin(angle) / (torch.cos(angle) + torch.sin(angle))
+        if self.angles is None:
+            return x, angle * (1000.0 / HALF_TURN)
+        angles = self.angles.to(angle.device)
+        above = torch.searchsorted(angles, angle.contiguous()).clamp(1, len(angles) - 1)
+        low, high = angles[above - 1], angles[above]
+        return x, above - 1 + ((angle - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
+
+    def velocity(self, x: Tensor, said: Tensor, angle: Tensor) -> Tensor:
+        """dx/d(angle) = cos(angle) eps - sin(angle) x_0, from what the denoiser said of `x` at `angle` (batch,)."""
+        a = angle[:, None, None, None]
+        if self.config.objective == "flow":  # x = cos x_0 + sin eps and said = eps - x_0, solved for both
+            total = torch.cos(a) + torch.sin(a)
+            clean, noise = (x - torch.sin(a) * said) / total, (x + torch.cos(a) * said) / total
+            return torch.cos(a) * noise - torch.sin(a) * clean
+        if self.config.objective == "eps":
+            return (said - torch.sin(a) * x) / torch.cos(a).clamp(min=1e-4)
+        return said

@@ -1,13 +1,14 @@
-"""Noise to latents. Knows no FITS, no masks, no networks: the denoiser is a function of (latents, time).
+"""Noise to latents. Knows no FITS, no masks, no networks: the denoiser is a function of (latents, angle).
 
-Schedulers come from diffusers. Every image has a random generator of its own, on the CPU, so that its noise does not
-depend on the batch, the device or the order.
+One denoiser serves every sampler, whatever it was trained on: a sampler of diffusers works on a schedule of its own,
+and what it asks of the network is put into an angle and back (see `radiff.diffusion.objectives`). Every image has a
+random generator of its own, on the CPU, so that its noise does not depend on the batch, the device or the order.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import (
     DDIMScheduler,
@@ -20,50 +21,22 @@ from diffusers import (
 )
 from torch import Tensor
 
-from radiff.diffusion.objectives import DiffusionConfig
+Velocity = Callable[[Tensor, Tensor], Tensor]
+"""(latents (batch, c, ny, nx), angle (batch,)) -> cos(angle) eps - sin(angle) x_0."""
 
-Denoise = Callable[[Tensor, Tensor], Tensor]
-
-SAMPLERS = {
-    "flow": ("euler", "heun", "dpm++", "unipc"),
-    "eps": ("ddpm", "ddim", "dpm++", "unipc", "heun"),
-    "v": ("ddpm", "ddim", "dpm++", "unipc", "heun"),
-}
+SAMPLERS = ("euler", "heun", "adams", "dpm++", "unipc", "ddim", "ddpm", "edm-heun", "flow-euler", "flow-heun")
+TWO_CALLS = ("heun", "edm-heun", "flow-heun")
+"""Samplers that ask the network twice a step, but for the last."""
 
 
-def make_scheduler(config: DiffusionConfig, sampler: str) -> Any:
-    """The diffusers scheduler called `sampler` for latents trained by `config`.
+def network_calls(sampler: str, num_steps: int) -> int:
+    """How often `sampler` asks the network in `num_steps` steps."""
+    return 2 * num_steps - 1 if sampler in TWO_CALLS else num_steps
 
-    Raises
-    ------
-    ValueError
-        Where that sampler cannot be used with the objective; the message lists those that can.
-    """
-    if sampler not in SAMPLERS[config.objective]:
-        known = ", ".join(SAMPLERS[config.objective])
-        raise ValueError(f"{sampler!r} is no sampler for the objective {config.objective!r}; there are: {known}")
-    if sampler == "heun" and config.zero_terminal_snr:
-        raise ValueError("the sampler 'heun' cannot start where no signal is left (zero_terminal_snr); use 'dpm++'")
-    if config.objective == "flow":
-        flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "num_train_timesteps": 1000}
-        if sampler == "euler":
-            return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000)
-        if sampler == "heun":
-            return FlowMatchHeunDiscreteScheduler(num_train_timesteps=1000)
-        if sampler == "dpm++":
-            return DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, **flow)
-        return UniPCMultistepScheduler(solver_order=2, **flow)
-    arguments = config.schedule_arguments()
-    if sampler == "ddpm":
-        return DDPMScheduler(clip_sample=False, timestep_spacing="trailing", **arguments)
-    if sampler == "ddim":
-        return DDIMScheduler(clip_sample=False, set_alpha_to_one=True, timestep_spacing="trailing", **arguments)
-    if sampler == "dpm++":
-        return DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", timestep_spacing="trailing", **arguments)
-    if sampler == "unipc":
-        return UniPCMultistepScheduler(timestep_spacing="trailing", **arguments)
-    arguments.pop("rescale_betas_zero_snr")
-    return HeunDiscreteScheduler(timestep_spacing="trailing", **arguments)
+
+def steps_for(sampler: str, calls: int) -> int:
+    """The steps of `sampler` that take `calls` network calls, or one more."""
+    return max(1, calls if sampler not in TWO_CALLS else calls // 2 + 1)
 
 
 def initial_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> tuple[Tensor, list[torch.Generator]]:
@@ -73,46 +46,132 @@ def initial_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> tuple[Tensor,
 
 
 def sample(
-    denoise: Denoise,
+    velocity: Velocity,
     noise: Tensor,
-    scheduler: Any,
+    sampler: str,
     num_steps: int,
     generators: list[torch.Generator] | None = None,
     on_step: Callable[[], None] | None = None,
+    last_angle: float = math.pi / 2,
 ) -> Tensor:
-    """Turn `noise` (batch, channels, ny, nx) into latents by `num_steps` steps of `scheduler` (Eq. 5).
+    """Turn `noise` (batch, channels, ny, nx) into latents by `num_steps` steps of `sampler` (Eq. 5).
 
     Parameters
     ----------
-    denoise : callable
-        ``denoise(latents, time) -> prediction``, time of shape (batch,).
+    velocity : callable
+        See `Velocity`.
+    sampler : str
+        ``euler``, ``heun`` (second order, two calls a step) and ``adams``
+        (second order, one call a step) on the angle; ``dpm++``, ``unipc``, ``ddim``, ``ddpm``, ``edm-heun`` and
+        the flow samplers ``flow-euler``, ``flow-heun`` of diffusers.
     generators : list of torch.Generator, optional
-        One an image, for schedulers that add noise at every step.
+        One an image, for samplers that add noise at every step (``ddpm``).
     on_step : callable, optional
         Called after every step, for a progress bar.
+    last_angle : float
+        The noisiest angle that the denoiser knows (`Objective.last_angle`).
+
+    Raises
+    ------
+    ValueError
+        Where the sampler is not known.
     """
-    flow_euler = isinstance(scheduler, FlowMatchEulerDiscreteScheduler)
-    if flow_euler:
-        # equal steps down to 0; diffusers' own grid spends the last step on the thousandth next to 0
-        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / num_steps, num_steps).tolist(), device=noise.device)
-    else:
-        scheduler.set_timesteps(num_steps, device=noise.device)
-    latents = noise * getattr(scheduler, "init_noise_sigma", 1.0)
-    stochastic = isinstance(scheduler, DDPMScheduler)
-    extra = {"generator": generators} if stochastic and generators else {}
-    for t, told in zip(scheduler.timesteps, _times(scheduler), strict=True):
-        model_input = latents
-        if hasattr(scheduler, "scale_model_input"):
-            model_input = scheduler.scale_model_input(latents, t)
-        prediction = denoise(model_input, told.to(noise.device).expand(len(latents)))
-        latents = scheduler.step(prediction, t, latents, return_dict=False, **extra)[0]
+    if sampler not in SAMPLERS:
+        raise ValueError(f"{sampler!r} is no sampler; there are: {', '.join(SAMPLERS)}")
+    if sampler in ("euler", "heun", "adams"):
+        return _along_the_angle(velocity, noise, sampler, num_steps, on_step, last_angle)
+    return _by_schedule(velocity, noise, sampler, num_steps, generators, on_step, last_angle)
+
+
+def _along_the_angle(
+    velocity: Velocity,
+    x: Tensor,
+    sampler: str,
+    num_steps: int,
+    on_step: Callable[[], None] | None,
+    last_angle: float,
+) -> Tensor:
+    """Equal steps of dx/d(angle) = v. White noise of unit variance has v = 0: it is right after any number of steps."""
+    angles = torch.linspace(last_angle, 0.0, num_steps + 1).tolist()
+    before: Tensor | None = None
+    for here, there in zip(angles[:-1], angles[1:], strict=True):
+        step = here - there
+        v = velocity(x, x.new_full((len(x),), here))
+        now = v
+        if sampler == "heun" and there > 0:
+            v = 0.5 * (v + velocity(x - step * v, x.new_full((len(x),), there)))
+        elif sampler == "adams" and before is not None:
+            v = 1.5 * v - 0.5 * before
+        before = now
+        x = x - step * v
         if on_step is not None:
             on_step()
-    return latents
+    return x
 
 
-def _times(scheduler: Any) -> Tensor:
-    """What the denoiser is told at each step; diffusers cuts the times of some flow schedulers to whole numbers."""
-    if getattr(scheduler.config, "use_flow_sigmas", False):
-        return 1000.0 * scheduler.sigmas[:-1]
-    return scheduler.timesteps
+def _by_schedule(
+    velocity: Velocity,
+    noise: Tensor,
+    sampler: str,
+    num_steps: int,
+    generators: list[torch.Generator] | None,
+    on_step: Callable[[], None] | None,
+    last_angle: float,
+) -> Tensor:
+    """A scheduler of diffusers."""
+    scheduler, kind = _scheduler(sampler, num_steps, last_angle)
+    if sampler == "flow-euler":
+        # equal steps down to 0; diffusers' own grid spends the last step on the thousandth next to 0
+        sigmas = torch.linspace(1.0, 1.0 / num_steps, num_steps).tolist()
+        scheduler.set_timesteps(sigmas=sigmas, device=noise.device)
+    else:
+        scheduler.set_timesteps(num_steps, device=noise.device)
+    x = noise * getattr(scheduler, "init_noise_sigma", 1.0)
+    extra = {"generator": generators} if sampler == "ddpm" and generators else {}
+    for number, t in enumerate(scheduler.timesteps):
+        asked = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
+        if kind == "flow":
+            u = float(scheduler.sigmas[number])
+            angle, scale = min(math.atan2(u, 1 - u), last_angle), math.hypot(u, 1 - u)
+        elif kind == "sigma":  # x is clean + sigma * noise, asked is scaled to unit variance
+            angle, scale = math.atan(float(scheduler.sigmas[number])), 1.0
+        else:
+            angle, scale = math.acos(min(1.0, math.sqrt(float(scheduler.alphas_cumprod[int(t)])))), 1.0
+        x_unit = asked / scale
+        v = velocity(x_unit, x.new_full((len(x),), angle))
+        if kind == "flow":  # eps - x_0
+            said = (math.sin(angle) + math.cos(angle)) * v + (math.sin(angle) - math.cos(angle)) * x_unit
+        else:
+            said = v
+        x = scheduler.step(said, t, x, return_dict=False, **extra)[0]
+        if on_step is not None and (sampler not in TWO_CALLS or number % 2 == 0):
+            on_step()
+    return x
+
+
+def _scheduler(sampler: str, num_steps: int, last_angle: float) -> tuple[Any, str]:
+    """A diffusers scheduler whose steps are even in the angle, and what its latents are: unit, sigma or flow."""
+    if sampler == "flow-euler":
+        return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000), "flow"
+    if sampler == "flow-heun":
+        return FlowMatchHeunDiscreteScheduler(num_train_timesteps=1000), "flow"
+    most = math.atan(100.0) if sampler == "edm-heun" else math.pi / 2 - 1e-3
+    count = num_steps * max(1, 1000 // num_steps)  # a schedule that the steps divide: diffusers rounds others down
+    angles = torch.linspace(0.0, min(last_angle, most), count + 1, dtype=torch.float64)[1:]
+    kept = torch.cos(angles).square()
+    betas = 1 - kept / torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
+    common = {
+        "num_train_timesteps": count,
+        "trained_betas": betas.numpy(),
+        "prediction_type": "v_prediction",
+        "timestep_spacing": "trailing",
+    }
+    if sampler == "ddpm":
+        return DDPMScheduler(clip_sample=False, **common), "unit"
+    if sampler == "ddim":
+        return DDIMScheduler(clip_sample=False, set_alpha_to_one=True, **common), "unit"
+    if sampler == "dpm++":
+        return DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, **common), "unit"
+    if sampler == "unipc":
+        return UniPCMultistepScheduler(solver_order=2, **common), "unit"
+    return HeunDiscreteScheduler(use_karras_sigmas=True, **common), "sigma"

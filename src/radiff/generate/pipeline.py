@@ -1,14 +1,15 @@
 """Masks in, calibrated cutouts out: the pipeline. Knows no training.
 
-For every mask: noise from its seed -> latents (denoiser, guided) -> scaled image (autoencoder) -> signal-to-noise
-(inverse scaling) -> Jy/beam at the rms asked for, with WCS, beam and provenance.
+For every mask: noise from its seed -> latents (denoiser, steered by its conditions) -> scaled image (autoencoder) ->
+signal-to-noise (inverse scaling) -> Jy/beam at the rms asked for, with WCS, beam and provenance.
 """
 
+import math
 import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,26 @@ from torch import Tensor
 
 from radiff.data.pack import peak_code
 from radiff.data.scaling import make_scaling
-from radiff.diffusion.objectives import DiffusionConfig
-from radiff.diffusion.sampling import SAMPLERS, initial_noise, make_scheduler, sample
+from radiff.diffusion.objectives import DiffusionConfig, Objective
+from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
 from radiff.errors import InputError
+from radiff.generate.backdrop import Backdrop, BackdropFile
+from radiff.generate.flux import bring_to_flux
 from radiff.generate.sky import Sky, measure_noise, peaks_image
-from radiff.masks import check_mask, read_mask
-from radiff.models.denoiser import condition_planes
+from radiff.generate.steering import Fields, Guidance, Steering
+from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
+from radiff.models.denoiser import condition_planes, veiled
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
+from radiff.models.openvino import OpenVinoDenoiser
+from radiff.models.precision import PRECISIONS, choose_precision
 from radiff.sky import Cutout
 
-SIZES = (64, 512)
+BACKENDS = ("torch", "openvino")
+SIZES = (64, 2048)
+BEAMS = (2.0, 8.0)
+"""Beam FWHM in pixels that the shipped weights were trained on."""
+DECODED = (64, 8)
+"""Latent pixels of a tile that is decoded at a time, and of the margin that it needs on each side."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +48,54 @@ class Sampling:
     Attributes
     ----------
     sampler : str
+        One of `radiff.diffusion.sampling.SAMPLERS`.
     num_steps : int
-    guidance_scale : float
-        1 follows the mask as trained; above 1 more strictly (classifier-free guidance); twice the time.
+    guidance : Guidance
+    detail : float
+        How much of a background image is kept, from 0 (the texture of its noise; every seed draws new noise) to 1
+        (its very pixels).
     """
 
     sampler: str
     num_steps: int
-    guidance_scale: float
+    guidance: Guidance
+    detail: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to be made: what `Generator.iterate` was given for it."""
+
+    mask: NDArray[np.uint8]
+    seed: int
+    sky: Sky
+    peaks: Sequence[float] | None
+    fluxes: Sequence[float] | None
+    backdrop: Backdrop | BackdropFile | None
+    beam: float
+    objects: Sequence[SourceObject]
+
+    def load(self) -> "Job":
+        """The same with its background read and brought to the mask's size."""
+        if self.backdrop is None:
+            return self
+        shown = self.backdrop.load() if isinstance(self.backdrop, BackdropFile) else self.backdrop
+        return replace(self, backdrop=replace(shown, snr=shown.fitted((self.mask.shape[0], self.mask.shape[1]))))
 
 
 class Generator:
     """Makes radio images from masks with trained weights.
+
+    Parameters
+    ----------
+    folder : path-like
+        Weights; see `from_pretrained`.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+    precision : str
+        ``fp32``, ``bf16`` or ``auto``: bf16 on a GPU, on a CPU whichever a trial of a few milliseconds finds faster.
+    backend : str
+        ``torch``, or ``openvino`` (on a CPU; the extra ``fastcpu``).
 
     Examples
     --------
@@ -57,26 +104,49 @@ class Generator:
     >>> cutouts = generator.generate(masks, seeds=range(len(masks)), sky=Sky(rms=2e-4))
     """
 
-    def __init__(self, folder: str | os.PathLike[str], device: str = "auto") -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        device: str = "auto",
+        precision: str = "auto",
+        backend: str = "torch",
+    ) -> None:
         self.folder = find_weights(folder)
         self.manifest = read_manifest(self.folder)
         self.device = _device(device)
+        if precision not in PRECISIONS:
+            raise InputError(f"{precision!r} is no precision; there are: {', '.join(PRECISIONS)}")
+        self.precision = choose_precision(precision, self.device)
+        if backend not in BACKENDS:
+            raise InputError(f"{backend!r} is no backend; there are: {', '.join(BACKENDS)}")
+        if backend == "openvino" and self.device.type != "cpu":
+            raise InputError("the backend 'openvino' runs on the device 'cpu' only")
+        self.backend = backend
+        dtype = torch.bfloat16 if self.precision == "bf16" and backend == "torch" else torch.float32
         layout = {"memory_format": torch.channels_last}
         self.autoencoder = load_autoencoder(self.folder).to(self.device, **layout)  # type: ignore[call-overload]
-        self.denoiser = None
+        self.denoiser: Any = None
         if (self.folder / "denoiser").is_dir():
-            self.denoiser = load_denoiser(self.folder).to(self.device, **layout)  # type: ignore[call-overload]
+            self.denoiser = load_denoiser(self.folder).to(self.device, dtype, **layout)  # type: ignore[call-overload]
+            if backend == "openvino":
+                self.denoiser = OpenVinoDenoiser(self.denoiser, self.precision)
         try:
             self.scaling = make_scaling(**self.manifest["scaling"])
-            self.diffusion = DiffusionConfig(**self.manifest.get("diffusion", {}))
-            defaults = {"sampler": SAMPLERS[self.diffusion.objective][0], "num_steps": 20, "guidance_scale": 1.0}
-            self.defaults = Sampling(**(defaults | self.manifest.get("sampling", {})))
+            self.objective = Objective(DiffusionConfig(**self.manifest.get("diffusion", {})))
+            known = {"sampler": SAMPLERS[0], "num_steps": 16, "detail": 0.3} | self.manifest.get("sampling", {})
+            self.defaults = Sampling(**(known | {"guidance": Guidance(**known.pop("guidance", {}))}))
         except (KeyError, TypeError, ValueError) as error:
             text = f"its radiff.json is not of this version of radiff ({error}); copy the folder again or update radiff"
             raise InputError(text, self.folder) from error
 
     @classmethod
-    def from_pretrained(cls, weights: str | os.PathLike[str] = "default", device: str = "auto") -> "Generator":
+    def from_pretrained(
+        cls,
+        weights: str | os.PathLike[str] = "default",
+        device: str = "auto",
+        precision: str = "auto",
+        backend: str = "torch",
+    ) -> "Generator":
         """Load weights: a folder, ``default`` (in the package) or a hub id.
 
         Raises
@@ -84,7 +154,7 @@ class Generator:
         InputError
             Where the weights are missing, altered or of another format.
         """
-        return cls(weights, device)
+        return cls(weights, device, precision, backend)
 
     def __call__(
         self,
@@ -93,6 +163,8 @@ class Generator:
         rms: float | None = None,
         sky: Sky | None = None,
         peak_snr: float | Sequence[float] | None = None,
+        flux: float | Sequence[float] | None = None,
+        backdrop: Backdrop | None = None,
         **options: Any,
     ) -> Cutout:
         """One mask, (ny, nx) or a file of any format `radiff.read_mask` reads, to one cutout.
@@ -104,7 +176,12 @@ class Generator:
         sky : Sky, optional
             Beam, WCS, header, noise; ``Sky.like(cutout)`` takes those of a real image.
         peak_snr : float or sequence of float, optional
-            Peak asked of the objects, in units of the rms: see `peaks_image`.
+            Peak asked of the objects, in units of the rms: one for all, or one an object in the order of
+            `radiff.masks.mask_to_objects`.
+        flux : float or sequence of float, optional
+            Integrated flux that the objects are brought to, Jy, likewise.
+        backdrop : Backdrop, optional
+            Background image: ``Backdrop.of(image, mask)``.
         options
             As in `iterate`.
         """
@@ -112,8 +189,18 @@ class Generator:
         sky = sky or Sky()
         if rms is not None:
             sky = replace(sky, rms=rms)
-        peaks = None if peak_snr is None else [peaks_image(check_mask(pixels), peak_snr)]
-        return self.generate([pixels], [seed], sky=sky, peaks=peaks, **options)[0]
+        objects = mask_to_objects(check_mask(pixels))
+        asked = [None if v is None else _one_each(v, len(objects)) for v in (peak_snr, flux)]
+        return self.generate(
+            [pixels],
+            [seed],
+            sky=sky,
+            peaks=asked[:1],
+            fluxes=asked[1:],
+            backdrops=[backdrop],
+            objects=[objects],
+            **options,
+        )[0]
 
     def generate(self, masks: Sequence[NDArray[Any]], seeds: Sequence[int], **options: Any) -> list[Cutout]:
         """All of `iterate` in a list."""
@@ -124,10 +211,16 @@ class Generator:
         masks: Sequence[NDArray[Any]],
         seeds: Sequence[int],
         sky: Sky | Sequence[Sky] | None = None,
-        peaks: Sequence[NDArray[Any] | None] | None = None,
+        peaks: Sequence[Sequence[float] | None] | None = None,
+        fluxes: Sequence[Sequence[float] | None] | None = None,
+        backdrops: Sequence[Backdrop | BackdropFile | None] | None = None,
+        beams: Sequence[float | None] | None = None,
+        objects: Sequence[Sequence[SourceObject] | None] | None = None,
+        exact: bool = False,
+        detail: float | None = None,
+        guidance: Guidance | None = None,
         sampler: str | None = None,
         num_steps: int | None = None,
-        guidance_scale: float | None = None,
         batch_size: int = 8,
         unconditional: bool = False,
         on_step: Callable[[], None] | None = None,
@@ -137,16 +230,27 @@ class Generator:
         Parameters
         ----------
         masks : sequence of (ny, nx) integer arrays
-            Class values; any sizes, sides a multiple of the compression factor (4) from 64 to 512 pixels.
+            Class values; any sizes, sides a multiple of the compression factor (4) from 64 to 2048 pixels. Fields
+            larger than 128 pixels are made by overlapping windows, blended at every step.
         seeds : sequence of int
-            One a mask: the same seed and mask give the same image at any batch size (to about 1e-4 of the rms on a
-            CPU; byte for byte at equal batch shape).
+            One a mask: the same seed and mask give the same image at any batch size (to a small part of the rms, see
+            docs/conventions.md; byte for byte at equal batch shape).
         sky : Sky or sequence of Sky
             Rms, beam, WCS, header; one for all or one a mask.
-        peaks : sequence of (ny, nx) arrays or None
-            Peak asked of the object at each pixel, in units of the rms; 0 or None: as the network finds likely.
-        sampler, num_steps, guidance_scale
-            Default: those of the weights.
+        peaks : sequence of sequences of float or None
+            Peak asked of each object of each mask, in units of the rms; 0 or None: as the network finds likely.
+        fluxes : sequence of sequences of float or None
+            Integrated flux that each object is brought to after sampling, Jy; 0 or None: left as it is.
+        backdrops : sequence of Backdrop, BackdropFile or None
+            Background image of each; None: noise as the network finds likely.
+        beams : sequence of float or None
+            Beam FWHM in pixels; default: that of the sky, 0: not asked.
+        objects : sequence of sequences of SourceObject, optional
+            Objects of each mask, where it has some that touch; default: its connected parts.
+        exact : bool
+            Bring each object whose peak is asked to exactly that peak after sampling (`bring_to_flux`).
+        detail, guidance, sampler, num_steps
+            See `Sampling`; default: those of the weights.
         unconditional : bool
             Drop the mask; its shape alone counts.
 
@@ -159,66 +263,89 @@ class Generator:
         ------
         InputError
             At the call, before anything is made: where the weights have no denoiser, a mask has an unknown class or a
-            size that does not fit, counts differ, or an option is not known.
+            size that does not fit, counts differ, or an option is not known. Later: where a background cannot be read.
 
         Warns
         -----
         UserWarning
-            Where the weights' scaling has no inverse, so that fluxes mean nothing.
+            Where the weights' scaling has no inverse, so that fluxes mean nothing; where a beam is asked for that is
+            outside of what the weights were trained on, or a background by weights that know none.
         """
         if self.denoiser is None:
             raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", self.folder)
-        sampling = self._sampling(sampler, num_steps, guidance_scale)
+        sampling = self._sampling(sampler, num_steps, guidance, detail)
         checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
+        count = len(checked)
         numbers = [int(seed) for seed in seeds]
-        skies = [sky or Sky()] * len(checked) if sky is None or isinstance(sky, Sky) else list(sky)
-        asked: list[NDArray[Any] | None] = list(peaks) if peaks is not None else [None] * len(checked)
-        for name, given in (("seeds", numbers), ("skies", skies), ("peaks", asked)):
-            if len(given) != len(checked):
-                raise InputError(f"{len(given)} {name} for {len(checked)} masks; give one a mask")
-        for k, (mask, peak) in enumerate(zip(checked, asked, strict=True)):
-            if peak is not None and np.shape(peak) != mask.shape:
-                raise InputError(f"the peaks of mask {k} have the shape {np.shape(peak)}, the mask has {mask.shape}")
+        skies = [sky or Sky()] * count if sky is None or isinstance(sky, Sky) else list(sky)
+        asked = list(peaks) if peaks is not None else [None] * count
+        brought = list(fluxes) if fluxes is not None else [None] * count
+        shown = list(backdrops) if backdrops is not None else [None] * count
+        widths = list(beams) if beams is not None else [None] * count
+        given = list(objects) if objects is not None else [None] * count
+        columns: dict[str, list[Any]] = {
+            "seeds": numbers, "skies": skies, "peaks": asked, "fluxes": brought, "backdrops": shown, "beams": widths,
+            "objects": given,
+        }  # fmt: skip
+        for name, values in columns.items():
+            if len(values) != count:
+                raise InputError(f"{len(values)} {name} for {count} masks; give one a mask")
+        items = [mask_to_objects(m) if o is None else list(o) for m, o in zip(checked, given, strict=True)]
+        for k, (one, *numbers_of) in enumerate(zip(items, asked, brought, strict=True)):
+            for what, each in zip(("peaks", "fluxes"), numbers_of, strict=True):
+                if each is not None and len(each) != len(one):
+                    raise InputError(f"{len(each)} {what} for the {len(one)} objects of mask {k}; give one an object")
+        pixels = [one.beam_pixels if width is None else float(width) for one, width in zip(skies, widths, strict=True)]
+        self._warn(pixels, shown)
+        jobs = [Job(*each) for each in zip(checked, numbers, skies, asked, brought, shown, pixels, items, strict=True)]
+        return self._iterate(jobs, sampling, exact, batch_size, unconditional, on_step)
+
+    def _warn(self, beams: list[float], backdrops: Sequence[object]) -> None:
         if not self.scaling.invertible:
             text = f"the scaling {self.scaling.name!r} of these weights has no inverse: the images have no flux scale"
-            warnings.warn(text, stacklevel=2)
-        return self._iterate(checked, numbers, skies, asked, sampling, batch_size, unconditional, on_step)
+            warnings.warn(text, stacklevel=3)
+        low, high = BEAMS
+        odd = sorted({round(b, 2) for b in beams if b > 0 and not 0.95 * low <= b <= 1.05 * high})
+        if odd:
+            text = f"a beam of {odd[0]:g} pixels is asked for; the weights know beams of {low:g} to {high:g} pixels"
+            warnings.warn(text, stacklevel=3)
+        if any(b is not None for b in backdrops) and not self.denoiser.config.context:
+            warnings.warn("these weights know no background condition; the background is not used", stacklevel=3)
 
     def _iterate(
         self,
-        masks: list[NDArray[np.uint8]],
-        seeds: list[int],
-        skies: list[Sky],
-        peaks: list[NDArray[Any] | None],
+        jobs: list[Job],
         sampling: Sampling,
+        exact: bool,
         batch_size: int,
         unconditional: bool,
         on_step: Callable[[], None] | None,
     ) -> Iterator[Cutout]:
-        for chosen in _batches([m.shape for m in masks], batch_size):
-            snr = self._sample([masks[k] for k in chosen], [seeds[k] for k in chosen], [peaks[k] for k in chosen],
-                               sampling, unconditional, on_step)  # fmt: skip
-            for image, k in zip(snr, chosen, strict=True):
-                mask = np.zeros_like(masks[k]) if unconditional else masks[k]
-                yield self._finish(image, mask, skies[k], seeds[k], sampling, unconditional)
+        for chosen in _batches([job.mask.shape for job in jobs], batch_size):
+            batch = [jobs[k].load() for k in chosen]
+            snr = self._sample(batch, sampling, batch_size, unconditional, on_step)
+            for image, job in zip(snr, batch, strict=True):
+                one = replace(job, mask=np.zeros_like(job.mask)) if unconditional else job
+                yield self._finish(image, one, sampling, exact, unconditional)
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _sampling(self, sampler: str | None, num_steps: int | None, guidance_scale: float | None) -> Sampling:
+    def _sampling(
+        self, sampler: str | None, num_steps: int | None, guidance: Guidance | None, detail: float | None
+    ) -> Sampling:
         default = self.defaults
         chosen = Sampling(
             sampler or default.sampler,
             default.num_steps if num_steps is None else num_steps,
-            default.guidance_scale if guidance_scale is None else guidance_scale,
+            guidance or default.guidance,
+            default.detail if detail is None else detail,
         )
-        known = SAMPLERS[self.diffusion.objective]
-        if chosen.sampler not in known:
-            raise InputError(f"{chosen.sampler!r} is no sampler of these weights; there are: {', '.join(known)}")
-        most = self.diffusion.num_train_steps
-        if not 1 <= chosen.num_steps <= most:
-            raise InputError(f"num_steps is {chosen.num_steps}; it must be from 1 to {most}")
-        if not 0 <= chosen.guidance_scale < np.inf:
-            raise InputError(f"guidance_scale is {chosen.guidance_scale}; it must be 0 or more")
+        if chosen.sampler not in SAMPLERS:
+            raise InputError(f"{chosen.sampler!r} is no sampler; there are: {', '.join(SAMPLERS)}")
+        if not 1 <= chosen.num_steps <= 1000:
+            raise InputError(f"num_steps is {chosen.num_steps}; it must be from 1 to 1000")
+        if not 0 <= chosen.detail <= 1:
+            raise InputError(f"detail is {chosen.detail}; it must be from 0 to 1")
         return chosen
 
     def check_mask(self, mask: NDArray[Any], index: int | None = None) -> NDArray[np.uint8]:
@@ -240,65 +367,101 @@ class Generator:
     @torch.inference_mode()
     def _sample(
         self,
-        masks: list[NDArray[np.uint8]],
-        seeds: list[int],
-        peaks: list[NDArray[Any] | None],
+        jobs: list[Job],
         sampling: Sampling,
+        batch_size: int,
         unconditional: bool,
         on_step: Callable[[], None] | None,
     ) -> NDArray[np.float32]:
         """Signal-to-noise images (batch, ny, nx) of one size."""
-        denoiser, factor = self.denoiser, self.autoencoder.config.factor
-        assert denoiser is not None  # `iterate` looks
-        codes = np.stack([np.zeros(m.shape) if p is None else peak_code(p) for m, p in zip(masks, peaks, strict=True)])
-        mask_tensor = torch.from_numpy(np.stack(masks).astype(np.int64)).to(self.device)
-        code_tensor = torch.from_numpy(codes.astype(np.float32)).to(self.device)
-        full = condition_planes(mask_tensor, code_tensor, factor)
-        empty = torch.zeros_like(full)
-        planes = empty if unconditional else full
-        scale = 1.0 if unconditional else sampling.guidance_scale
-
-        def denoise(x: Tensor, t: Tensor) -> Tensor:
-            if scale == 1.0:
-                return denoiser(x, t, planes)
-            both = denoiser(torch.cat([x, x]), torch.cat([t, t]), torch.cat([planes, empty]))  # guidance in one batch
-            with_mask, without = both.chunk(2)
-            return without + scale * (with_mask - without)
-
-        shape = (self.autoencoder.config.latent_channels, *full.shape[-2:])
-        noise, generators = initial_noise(seeds, shape)
-        scheduler = make_scheduler(self.diffusion, sampling.sampler)
-        latents = sample(denoise, noise.to(self.device), scheduler, sampling.num_steps, generators, on_step)
-        scaled = self.autoencoder.decode(latents)[:, 0].float().cpu().numpy()
+        seeds = [job.seed for job in jobs]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            height, width = (n // self.autoencoder.config.factor for n in jobs[0].mask.shape)
+            noise, generators = initial_noise(seeds, (self.autoencoder.config.latent_channels, height, width))
+            fields = self._fields(jobs, sampling, unconditional, generators)
+            steering = Steering(self.denoiser, self.objective, fields, sampling.guidance, batch_size)
+            latents = sample(
+                steering.velocity,
+                noise.to(self.device, memory_format=torch.channels_last),
+                sampling.sampler,
+                sampling.num_steps,
+                generators,
+                on_step,
+                self.objective.last_angle,
+            )
+            scaled = self._decode(latents)[:, 0].float().cpu().numpy()
         with np.errstate(over="ignore"):  # `_finish` looks
             return self.scaling.inverse(scaled, 0.0, 1.0) if self.scaling.invertible else scaled
 
-    def _finish(
-        self,
-        snr: NDArray[np.float32],
-        mask: NDArray[np.uint8],
-        sky: Sky,
-        seed: int,
-        sampling: Sampling,
-        unconditional: bool,
-    ) -> Cutout:
-        """Signal-to-noise to Jy/beam: the noise measured outside the objects becomes the rms asked for."""
+    def _fields(
+        self, jobs: list[Job], sampling: Sampling, unconditional: bool, generators: list[torch.Generator]
+    ) -> Fields:
+        """The conditions of a batch as tensors."""
+        masks = torch.from_numpy(np.stack([job.mask for job in jobs]).astype(np.int64)).to(self.device)
+        codes = np.stack([peak_code(peaks_image(j.mask.shape, j.objects, j.peaks or 0.0)) for j in jobs])
+        keep = torch.full((len(jobs),), not unconditional, device=self.device)
+        peaks = torch.from_numpy(codes.astype(np.float32)).to(self.device)
+        planes = condition_planes(masks, peaks, self.autoencoder.config.factor, keep)
+        beam = torch.tensor([job.beam for job in jobs], dtype=torch.float32, device=self.device)
+        present = torch.tensor([job.backdrop is not None for job in jobs], device=self.device)
+        if not (present.any() and self.denoiser.config.context):
+            return Fields(planes, beam, None, None, None, present)
+        flat = np.zeros(jobs[0].mask.shape, np.float32)
+        pictures = [j.backdrop.snr if isinstance(j.backdrop, Backdrop) else flat for j in jobs]
+        scaled = np.stack([self.scaling.forward(picture, 0.0, 1.0) for picture in pictures])
+        background = self._encode(torch.from_numpy(scaled)[:, None].to(self.device)).float()
+        veil = torch.stack([torch.randn(background.shape[1:], generator=g) for g in generators]).to(self.device)
+        detail = torch.full((len(jobs),), sampling.detail, device=self.device)
+        return Fields(planes, beam, background, veiled(background, veil, detail), detail, present)
+
+    def _encode(self, scaled: Tensor) -> Tensor:
+        """Images (batch, 1, ny, nx) to latents, in tiles where large."""
+        factor = self.autoencoder.config.factor
+        return _tiled(self.autoencoder.encode, scaled, 1 / factor, DECODED[0] * factor, DECODED[1] * factor)
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Latents to images (batch, 1, ny, nx), in tiles where large."""
+        return _tiled(self.autoencoder.decode, latents, self.autoencoder.config.factor, *DECODED)
+
+    def _finish(self, snr: NDArray[np.float32], job: Job, sampling: Sampling, exact: bool, bare: bool) -> Cutout:
+        """Signal-to-noise to Jy/beam: the noise measured outside the objects becomes the rms asked for.
+
+        With a background, level and noise become those of the background on the same pixels.
+        """
+        sky = job.sky
         if not np.isfinite(snr).all():
             raise InputError(
-                f"the image of seed {seed} is not finite after {sampling.num_steps} steps of {sampling.sampler!r}; "
+                f"the image of seed {job.seed} is not finite after {sampling.num_steps} steps of {sampling.sampler!r}; "
                 "take more steps, another sampler or weights that were trained longer"
             )
-        level, noise, measured = measure_noise(snr, mask)
-        image = (snr - level) / noise * sky.rms + sky.background
+        level, noise, measured = measure_noise(snr, job.mask)
+        wanted_level, wanted_noise = 0.0, 1.0
+        if isinstance(job.backdrop, Backdrop) and measured:
+            wanted_level, wanted_noise, _ = measure_noise(job.backdrop.snr, job.mask)
+        image = (snr - level) * (wanted_noise / noise) + wanted_level
+        if exact and job.peaks is not None and not bare:
+            image = bring_to_flux(image, job.objects, job.peaks, "peak")
+        image = image * sky.rms
+        if job.fluxes is not None and not bare:
+            area = math.pi / (4 * math.log(2)) * sky.beam.maj * sky.beam.min / sky.pixel_scale**2
+            image = bring_to_flux(image, job.objects, job.fluxes, "integrated", area)
+        image = image + sky.background
         provenance = {
             "generator": "radiff",
             "weights": self.folder.name,
             "weights_sha256": self._digest(),
-            "seed": seed,
+            "seed": job.seed,
             "sampler": sampling.sampler,
             "num_steps": sampling.num_steps,
-            "guidance_scale": sampling.guidance_scale,
-            "unconditional": unconditional,
+            "guidance": asdict(sampling.guidance),
+            "unconditional": bare,
+            "beam_pixels": round(job.beam, 4),
+            "background": job.backdrop.mode if isinstance(job.backdrop, Backdrop) else "none",
+            "background_image": job.backdrop.name if isinstance(job.backdrop, Backdrop) else "",
+            "detail": sampling.detail,
+            "precision": self.precision,
+            "backend": self.backend,
+            "peaks_exact": bool(exact and job.peaks is not None),
             "rms_asked": sky.rms,
             "noise_before": float(noise),
             "noise_measured": measured,
@@ -327,7 +490,7 @@ class Generator:
         if ny % factor or nx % factor:
             raise InputError(f"an image of {nx} x {ny} pixels; sides must be multiples of {factor}: cut it")
         scaled = torch.from_numpy(self.scaling.forward(image, background, rms))[None, None].to(self.device)
-        rebuilt = self.autoencoder.decode(self.autoencoder.encode(scaled))[0, 0].float().cpu().numpy()
+        rebuilt = self._decode(self._encode(scaled))[0, 0].float().cpu().numpy()
         return self.scaling.inverse(rebuilt, background, rms)
 
 
@@ -340,6 +503,30 @@ def _device(name: str) -> torch.device:
     if name != "cpu" and not torch.cuda.is_available():
         raise InputError("this machine shows no CUDA GPU to torch; use the device 'cpu'")
     return torch.device(name)
+
+
+def _one_each(value: float | Sequence[float], count: int) -> list[float]:
+    return [float(value)] * count if isinstance(value, int | float) else [float(v) for v in value]
+
+
+def _tiled(network: Callable[[Tensor], Tensor], x: Tensor, scale: float, tile: int, margin: int) -> Tensor:
+    """`network`, which changes the sides of x (batch, c, ny, nx) by `scale`, on tiles with a margin of their neighbours.
+
+    The margin is wider than the network looks, so that no border is seen.
+    """
+    height, width = x.shape[-2:]
+    if height <= tile + 2 * margin and width <= tile + 2 * margin:
+        return network(x)
+    lines = []
+    for y in range(0, height, tile):
+        line = []
+        for left in range(0, width, tile):
+            y0, x0 = max(0, y - margin), max(0, left - margin)
+            part = network(x[..., y0 : y + tile + margin, x0 : left + tile + margin])
+            top, start = round((y - y0) * scale), round((left - x0) * scale)
+            line.append(part[..., top : top + round(tile * scale), start : start + round(tile * scale)])
+        lines.append(torch.cat(line, dim=-1))
+    return torch.cat(lines, dim=-2)
 
 
 def _batches(shapes: list[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:

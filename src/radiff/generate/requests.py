@@ -13,8 +13,18 @@ from numpy.typing import NDArray
 from radiff.data.collection import INDEX, Collection, Row, describe, read_index, write_index, write_pair
 from radiff.errors import InputError
 from radiff.files import make_folder
-from radiff.generate.sky import DEFAULT_RMS, Sky, peaks_image
-from radiff.masks import Annotation, image_of, image_stem, mask_to_objects, objects_to_mask, read_annotation, read_mask
+from radiff.generate.backdrop import BackdropFile, others
+from radiff.generate.sky import DEFAULT_RMS, Sky
+from radiff.masks import (
+    Annotation,
+    SourceObject,
+    image_of,
+    image_stem,
+    mask_to_objects,
+    objects_to_mask,
+    read_annotation,
+    read_mask,
+)
 from radiff.masks.layout import is_fits_name
 from radiff.sky import Beam, Cutout, HeaderWarning, read_cutout
 
@@ -36,8 +46,14 @@ class Request:
     seed : int
     annotation : Annotation, optional
         The mask's objects, where it came with them; else its connected parts.
-    peaks : (ny, nx), optional
-        Peak asked of the object at each pixel, in units of the rms.
+    peaks : tuple of float, optional
+        Peak asked of each of `sources`, in units of the rms; 0: not asked.
+    fluxes : tuple of float, optional
+        Integrated flux that each of `sources` is brought to, Jy.
+    image : Path, optional
+        The mask's own image.
+    backdrop : BackdropFile, optional
+        Background image.
     split, source : str
         Carried into the index.
     path : Path, optional
@@ -49,16 +65,30 @@ class Request:
     sky: Sky
     seed: int = 0
     annotation: Annotation | None = None
-    peaks: NDArray[np.float32] | None = None
+    peaks: tuple[float, ...] | None = None
+    fluxes: tuple[float, ...] | None = None
+    image: Path | None = None
+    backdrop: BackdropFile | None = None
     split: str = ""
     source: str = ""
     path: Path | None = None
 
+    @property
+    def sources(self) -> list[SourceObject]:
+        """The objects of the mask."""
+        return mask_to_objects(self.mask) if self.annotation is None else list(self.annotation.objects)
+
     def objects(self) -> Annotation:
-        """The annotation to be written with the image."""
+        """The annotation to be written with the image; what was asked of an object stands in its ``asked_...``."""
+        asked = [dict[str, Any]() for _ in self.sources]
+        for key, values in (("asked_peak_snr", self.peaks), ("asked_flux_jy", self.fluxes)):
+            for info, value in zip(asked, values or (), strict=False):
+                if value:
+                    info[key] = float(value)
+        items = [replace(one, info=info) for one, info in zip(self.sources, asked, strict=True)]
         if self.annotation is not None:
-            return replace(self.annotation, objects=[replace(o, info={}) for o in self.annotation.objects], meta={})
-        return Annotation(mask_to_objects(self.mask), (self.mask.shape[0], self.mask.shape[1]))
+            return replace(self.annotation, objects=items, meta={})
+        return Annotation(items, (self.mask.shape[0], self.mask.shape[1]))
 
 
 def read_requests(
@@ -124,7 +154,7 @@ def _read(path: Path, split: str) -> Request:
         mask = objects_to_mask(annotation.objects, annotation.shape)
         sky = Sky() if image is None else _sky_of(image)
         name = path.stem.removeprefix("mask_")
-        return Request(name, mask, sky, annotation=annotation, split=split, source=path.name, path=path)
+        return Request(name, mask, sky, annotation=annotation, image=image, split=split, source=path.name, path=path)
     mask = read_mask(path)
     sky = _mask_sky(path) if is_fits_name(path) else Sky()
     return Request(image_stem(path).removeprefix("mask_"), mask, sky, split=split, source=path.name, path=path)
@@ -165,7 +195,8 @@ def prepare_requests(
     sky: Sky | None = None,
     rms: float | None = None,
     beam: Beam | None = None,
-    peak_snr: float | None = None,
+    peak_snr: float | tuple[float, float] | str | None = None,
+    flux: float | None = None,
 ) -> list[Request]:
     """The same with seeds (`seed`, `seed` + 1, ...), `per_mask` copies of each, and what is asked of all.
 
@@ -175,18 +206,93 @@ def prepare_requests(
         In place of each request's own.
     rms : float, optional
         Jy/beam, in place of that of the sky; so is `beam`.
-    peak_snr : float, optional
-        Peak asked of every object, in units of the rms.
+    peak_snr : optional
+        Peak asked of every object, in units of the rms: see `draw_peaks`.
+    flux : float, optional
+        Integrated flux that every object is brought to, Jy.
     """
     changes = {name: value for name, value in (("rms", rms), ("beam", beam)) if value is not None}
     prepared: list[Request] = []
     for request in requests:
-        peaks = None if peak_snr is None else peaks_image(request.mask, peak_snr)
         chosen = replace(sky or request.sky, **changes)  # type: ignore[arg-type]
         for copy in range(per_mask):
             name = f"{request.name}_s{copy}" if per_mask > 1 else request.name
-            prepared.append(replace(request, name=name, seed=seed + len(prepared), sky=chosen, peaks=peaks))
+            number = seed + len(prepared)
+            peaks = None if peak_snr is None else draw_peaks(request.sources, peak_snr, number)
+            fluxes = None if flux is None else (flux,) * len(request.sources)
+            prepared.append(replace(request, name=name, seed=number, sky=chosen, peaks=peaks, fluxes=fluxes))
     return prepared
+
+
+def draw_peaks(
+    objects: Sequence[SourceObject], peak_snr: float | tuple[float, float] | str, seed: int = 0
+) -> tuple[float, ...]:
+    """A peak for each object, in units of the rms.
+
+    Parameters
+    ----------
+    peak_snr : float, (low, high) or ``"real"``
+        The same for all; drawn evenly in its logarithm; or that of the object itself (``peak_snr`` of its annotation;
+        0, not asked, where it has none).
+    seed : int
+        Of the draw.
+    """
+    if isinstance(peak_snr, str):
+        return tuple(float(one.info.get("peak_snr", 0.0) or 0.0) for one in objects)
+    if isinstance(peak_snr, tuple):
+        low, high = np.log(peak_snr)
+        return tuple(np.exp(np.random.default_rng((seed, 3)).uniform(low, high, len(objects))).tolist())
+    return (float(peak_snr),) * len(objects)
+
+
+def add_backdrops(requests: Sequence[Request], mode: str, files: Sequence[BackdropFile] | None = None) -> list[Request]:
+    """The same with background images.
+
+    Parameters
+    ----------
+    mode : str
+        ``self`` and ``self-masked``: each mask's own image; ``other``: another of the requests' images, or one of
+        `files`, drawn by the request's seed.
+    files : sequence of BackdropFile, optional
+
+    Raises
+    ------
+    InputError
+        Where a mask has no image, with its file; or there is no other image.
+    """
+    if files:
+        numbers = [int(np.random.default_rng((request.seed, 7)).integers(len(files))) for request in requests]
+        drawn = [replace(files[k], seed=r.seed) for k, r in zip(numbers, requests, strict=True)]
+        return [replace(request, backdrop=one) for request, one in zip(requests, drawn, strict=True)]
+    own = []
+    for request in requests:
+        if request.image is None:
+            text = f"the mask has no image of its own for the background mode {mode!r}; use --background-from IMAGES"
+            raise InputError(text, request.path or request.name)
+        own.append(BackdropFile(request.image, request.path, mode, request.seed))
+    chosen = others(own, [request.seed for request in requests]) if mode == "other" else own
+    return [replace(request, backdrop=one) for request, one in zip(requests, chosen, strict=True)]
+
+
+def find_backdrops(paths: Sequence[str | os.PathLike[str]], split: str | None = None) -> list[BackdropFile]:
+    """Background images: FITS images (their sources stay), collections or folders of annotated images (sources removed).
+
+    Raises
+    ------
+    InputError
+        Where a path does not exist, or nothing is found.
+    """
+    files: list[BackdropFile] = []
+    for path in map(Path, paths):
+        if path.is_file():
+            files.append(BackdropFile(path, None, "other"))
+            continue
+        for document, _ in _find([path], split):
+            if document.suffix == ".json" and (image := image_of(document, None)) is not None:
+                files.append(BackdropFile(image, document, "other"))
+    if not files:
+        raise InputError("no background images found; give FITS images or a collection", ", ".join(map(str, paths)))
+    return files
 
 
 class Arguments(TypedDict):
@@ -195,7 +301,10 @@ class Arguments(TypedDict):
     masks: list[NDArray[np.uint8]]
     seeds: list[int]
     sky: list[Sky]
-    peaks: list[NDArray[np.float32] | None]
+    peaks: list[tuple[float, ...] | None]
+    fluxes: list[tuple[float, ...] | None]
+    backdrops: list[BackdropFile | None]
+    objects: list[list[SourceObject]]
 
 
 def arguments(requests: Sequence[Request]) -> Arguments:
@@ -205,6 +314,9 @@ def arguments(requests: Sequence[Request]) -> Arguments:
         "seeds": [request.seed for request in requests],
         "sky": [request.sky for request in requests],
         "peaks": [request.peaks for request in requests],
+        "fluxes": [request.fluxes for request in requests],
+        "backdrops": [request.backdrop for request in requests],
+        "objects": [request.sources for request in requests],
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radiff.errors import InputError
-from radiff.masks import mask_to_objects
+from radiff.masks import SourceObject
 from radiff.sky import Beam, Cutout, background_rms
 
 DEFAULT_RMS = 1.5e-4
@@ -75,6 +75,11 @@ class Sky:
         scale = cutout.pixel_scale or DEFAULT_PIXEL_SCALE
         return cls(rms, background, cutout.beam or DEFAULT_BEAM, cutout.wcs, scale, cutout.header)
 
+    @property
+    def beam_pixels(self) -> float:
+        """Geometric mean of the beam's two widths (FWHM), in pixels."""
+        return math.sqrt(self.beam.maj * self.beam.min) / self.pixel_scale
+
     def make_wcs(self, shape: tuple[int, int]) -> WCS:
         """The WCS for an image of `shape` (ny, nx)."""
         if self.wcs is not None:
@@ -100,24 +105,31 @@ def measure_noise(snr: NDArray[np.floating], mask: NDArray[np.uint8]) -> tuple[f
     return (level, noise, True) if noise > 0 else (0.0, 1.0, False)
 
 
-def peaks_image(mask: NDArray[np.uint8], peak_snr: Sequence[float] | float) -> NDArray[np.float32]:
-    """(ny, nx): on each object of `mask` the peak asked of it, in units of the rms.
+def peaks_image(
+    shape: tuple[int, int], objects: Sequence[SourceObject], peak_snr: Sequence[float] | float
+) -> NDArray[np.float32]:
+    """(ny, nx): on each object the peak asked of it, in units of the rms; larger classes win overlaps.
 
     Parameters
     ----------
+    shape : (ny, nx)
+    objects : sequence of SourceObject
     peak_snr : float or sequence of float
-        One for all, or one an object in the order of `radiff.masks.mask_to_objects`.
+        One for all, or one an object; 0 = not asked.
 
     Raises
     ------
     InputError
-        Where the number of peaks is not that of the objects.
+        Where the number of peaks is not that of the objects, or one is negative or no number.
     """
-    objects = mask_to_objects(mask)
-    values = [peak_snr] * len(objects) if isinstance(peak_snr, int | float) else list(peak_snr)
+    values = [float(peak_snr)] * len(objects) if isinstance(peak_snr, int | float) else [float(v) for v in peak_snr]
     if len(values) != len(objects):
         raise InputError(f"{len(values)} peaks for {len(objects)} objects in the mask; give one for all or one each")
-    image = np.zeros(mask.shape, np.float32)
-    for item, value in zip(objects, values, strict=True):
+    if any(not (math.isfinite(v) and v >= 0) for v in values):
+        raise InputError(
+            "a peak asked of an object is no number or negative; give it in units of the rms, 0: not asked"
+        )
+    image = np.zeros(shape, np.float32)
+    for item, value in sorted(zip(objects, values, strict=True), key=lambda pair: pair[0].class_value):
         image[item.slices][item.stamp] = value
     return image

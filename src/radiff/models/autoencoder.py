@@ -42,7 +42,7 @@ class AutoencoderConfig:
     blocks: int = 1
     convs: int = 2
     attention: bool = False
-    latent_channels: int = 12
+    latent_channels: int = 16
     linear: bool = True
 
     @property
@@ -127,7 +127,7 @@ def _middle(width: int, config: AutoencoderConfig) -> list[nn.Module]:
 class Autoencoder(nn.Module):
     """The autoencoder with its measured latent scale.
 
-    The latents that a denoiser sees have zero mean and unit variance in every channel over the training set:
+    In the latents that a denoiser sees, the noise of the training set has zero mean and unit variance in every channel:
     ``latents = (mean - latent_mean) / latent_std``. Both are buffers, saved with the weights, measured by
     `measure_latents`; before that they are 0 and 1.
     """

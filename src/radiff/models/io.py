@@ -8,7 +8,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,8 @@ from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
 from radiff.models.denoiser import Denoiser, DenoiserConfig
+from radiff.models.resnet import ResNet18, ResNetConfig
+from radiff.models.segmenter import Segmenter, segmenter_from
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -30,6 +32,8 @@ FORMAT = 1
 MANIFEST = "radiff.json"
 SHARD = "15MB"
 DEFAULT = "default"
+DEFAULT_FOLDERS = {"features": "vla-features", "segmenter": "vla-segmenter"}
+"""Where the package's own weights of a part lie, if not in ``vla``."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -49,7 +53,7 @@ def save_weights(
     Parameters
     ----------
     parts : mapping of name to Part
-        ``autoencoder``, ``denoiser``.
+        ``autoencoder``, ``denoiser``; ``features``; ``segmenter``.
     info : mapping
         JSON values kept in radiff.json: scaling, diffusion, sampling defaults, validation figures.
     dtype : str
@@ -103,8 +107,13 @@ def _swap(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def find_weights(weights: str | os.PathLike[str] = DEFAULT) -> Path:
+def find_weights(weights: str | os.PathLike[str] = DEFAULT, part: str = "denoiser") -> Path:
     """The folder of weights called `weights`: a folder, ``default`` (those in the package) or a hub id ``owner/name``.
+
+    Parameters
+    ----------
+    part : str
+        What is to be loaded from them; decides which of the package's folders ``default`` is.
 
     Raises
     ------
@@ -112,7 +121,7 @@ def find_weights(weights: str | os.PathLike[str] = DEFAULT) -> Path:
         Where there is no such folder, or the hub does not give it.
     """
     if str(weights) == DEFAULT:
-        return Path(__file__).parent.parent / "weights" / "vla"
+        return Path(__file__).parent.parent / "weights" / DEFAULT_FOLDERS.get(part, "vla")
     folder = Path(weights)
     if folder.is_dir():
         return folder
@@ -170,6 +179,49 @@ def load_denoiser(folder: str | os.PathLike[str]) -> Denoiser:
     return _filled(Denoiser(DenoiserConfig(**_tuples(read_json(place / "config.json")))), place)
 
 
+def load_features(folder: str | os.PathLike[str]) -> ResNet18:
+    """The feature network of a weights folder, float32, in evaluation mode: (n, 1, ny, nx) scaled -> (n, d).
+
+    Raises
+    ------
+    InputError
+        Where the folder has none.
+    """
+    place = _place(folder, "features")
+    return _filled(ResNet18(ResNetConfig(**_tuples(read_json(place / "config.json")))), place)
+
+
+def load_segmenter(folder: str | os.PathLike[str]) -> Segmenter:
+    """The segmenter of a weights folder, float32, in evaluation mode: (n, 1, ny, nx) scaled -> logits (n, 4, ny, nx).
+
+    Raises
+    ------
+    InputError
+        Where the folder has none.
+    """
+    place = _place(folder, "segmenter")
+    try:
+        network = segmenter_from(read_json(place / "config.json"))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"describes no segmenter ({error}); update radiff", place / "config.json") from error
+    return _filled(network, place)
+
+
+def _place(folder: str | os.PathLike[str], part: str) -> Path:
+    place = Path(folder) / part
+    if not place.is_dir():
+        raise InputError(f"has no {part}; run 'radiff train {part}' and give its weights folder", folder)
+    return place
+
+
+LOADERS: dict[str, Callable[[Path], nn.Module]] = {
+    "autoencoder": load_autoencoder,
+    "denoiser": load_denoiser,
+    "features": load_features,
+    "segmenter": load_segmenter,
+}
+
+
 def copy_weights(
     source: str | os.PathLike[str], target: str | os.PathLike[str], dtype: str, figures: Mapping[str, Any]
 ) -> Path:
@@ -182,9 +234,11 @@ def copy_weights(
     """
     folder = find_weights(source)
     manifest = read_manifest(folder)
-    parts = {"autoencoder": Part(load_autoencoder(folder), read_json(folder / "autoencoder" / "config.json"))}
-    if (folder / "denoiser").is_dir():
-        parts["denoiser"] = Part(load_denoiser(folder), read_json(folder / "denoiser" / "config.json"))
+    parts = {
+        name: Part(load(folder), read_json(folder / name / "config.json"))
+        for name, load in LOADERS.items()
+        if (folder / name).is_dir()
+    }
     info = {k: v for k, v in manifest.items() if k not in ("format", "files")}
     validation = info.get("validation", {}) | dict(figures)
     return save_weights(target, parts, info | ({"validation": validation} if validation else {}), dtype)
@@ -195,9 +249,9 @@ def describe_weights(folder: str | os.PathLike[str]) -> dict[str, Any]:
     folder = find_weights(folder)
     manifest = read_manifest(folder)
     networks = {}
-    for name, load in (("autoencoder", load_autoencoder), ("denoiser", load_denoiser)):
+    for name, load in LOADERS.items():
         if (folder / name).is_dir():
-            network: nn.Module = load(folder)
+            network = load(folder)
             networks[name] = {
                 "parameters": sum(p.numel() for p in network.parameters()),
                 "config": read_json(folder / name / "config.json"),

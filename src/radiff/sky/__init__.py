@@ -6,6 +6,7 @@ from radiff.sky.cutout import Cutout
 from radiff.sky.fits import read_cutout, read_header_info, write_cutout
 from radiff.sky.noise import background_mesh, background_rms, noise_power_spectrum
 from radiff.sky.quicklook import quicklook, stretch
+from radiff.sky.removal import remove_sources
 from radiff.sky.windows import MapReader, iter_windows
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "read_catalog",
     "read_cutout",
     "read_header_info",
+    "remove_sources",
     "sources_inside",
     "stretch",
     "write_cutout",

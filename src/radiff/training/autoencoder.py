@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from radiff.data.loader import Batch
@@ -78,9 +79,15 @@ class AutoencoderTask:
 
     @torch.no_grad()
     def measure_latents(self, batches: list[Batch]) -> None:
-        """Set the latent scale: mean and standard deviation of every channel over `batches`."""
-        means = [self.autoencoder.moments(batch.images)[0] for batch in batches]
-        latents = torch.cat(means).transpose(0, 1).flatten(1)
+        """Set the latent scale: mean and standard deviation of every channel over `batches`, away from objects.
+
+        The noise then has unit variance in every channel, which samplers follow best; objects stand far above it.
+        """
+        factor = self.autoencoder.config.factor
+        means = torch.cat([self.autoencoder.moments(batch.images)[0].float() for batch in batches])
+        near = F.max_pool2d(torch.cat([batch.masks for batch in batches])[:, None].float(), 3 * factor, factor, factor)
+        clear = near[:, 0] == 0
+        latents = means.transpose(0, 1)[:, clear if clear.sum() > 1000 else torch.ones_like(clear)]
         self.autoencoder.latent_mean.copy_(latents.mean(1))
         self.autoencoder.latent_std.copy_(latents.std(1))
 

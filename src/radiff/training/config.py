@@ -50,7 +50,7 @@ class AutoencoderSettings(Section):
     blocks: int = Field(1, gt=0)
     convs: int = Field(2, gt=0)
     attention: bool = False
-    latent_channels: int = Field(12, gt=0)
+    latent_channels: int = Field(16, gt=0)
     linear: bool = True
     kl_weight: float = Field(1e-4, ge=0)
     spectral_weight: float = Field(0.02, ge=0, description="weight of the noise power spectrum's error")
@@ -60,23 +60,57 @@ class AutoencoderSettings(Section):
 class DenoiserSettings(Section):
     """Network, objective and condition dropout of the denoiser."""
 
-    channels: tuple[int, ...] = (64, 160, 256)
+    channels: tuple[int, ...] = (96, 160, 320)
     layers: int = Field(2, gt=0)
     attention: tuple[bool, ...] = (False, True, True)
-    head_width: int = Field(32, gt=0)
-    objective: str = Field("flow", pattern="^(flow|v|eps)$")
+    head_width: int = Field(64, gt=0)
+    context: int = Field(128, ge=0, description="width of a background token; 0 = no background condition")
+    objective: str = Field("angle", pattern="^(angle|flow|v|eps)$")
     num_train_steps: int = Field(1000, gt=1)
     beta_schedule: str = "linear"
     beta_start: float = 1e-4
     beta_end: float = 0.02
     zero_terminal_snr: bool = False
-    time_shift: float = 0.0
+    time_shift: float = 0.3
     mask_dropout: float = Field(0.1, ge=0, le=1, description="part of the cutouts trained without a mask")
-    peak_dropout: float = Field(0.3, ge=0, le=1, description="part of the cutouts trained without peaks")
+    peak_dropout: float = Field(0.15, ge=0, le=1, description="part of the cutouts trained without peaks")
+    object_dropout: float = Field(0.15, ge=0, le=1, description="part of the objects trained without a peak")
+    background_dropout: float = Field(0.2, ge=0, le=1, description="part of the cutouts trained without a background")
+    self_share: float = Field(
+        0.15, ge=0, le=1, description="part whose background is the image itself, sources and all"
+    )
+    beam_dropout: float = Field(0.1, ge=0, le=1, description="part of the cutouts trained without a beam")
     source_weight: float = Field(4.0, gt=0, description="weight of the loss on and beside objects; noise has 1")
+    peak_weight: float = Field(10.0, ge=0, description="weight of objects whose peak is asked, times their code squared")
     sampler: str = Field("euler", description="default sampler of the weights")
-    num_steps: int = Field(20, gt=0, description="default steps of the weights")
-    guidance_scale: float = Field(1.0, ge=0, description="default guidance of the weights")
+    num_steps: int = Field(16, gt=0, description="default steps of the weights")
+
+
+class FeatureSettings(Section):
+    """Network, views and momentum of the features (BYOL)."""
+
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    hidden: int = Field(4096, gt=0, description="width inside the projector and the predictor")
+    projection: int = Field(256, gt=0)
+    momentum: float = Field(0.996, ge=0, lt=1, description="of the target network at the start; 1 at the end")
+    crop: int = Field(0, ge=0, description="side of a view, pixels; 0 = that of a cutout")
+    least_area: float = Field(0.4, gt=0, le=1, description="a view shows at least this part of a cutout")
+    plain_share: float = Field(0.5, ge=0, le=1, description="part of the views cut out without a change of pixel size")
+    gain: float = Field(0.2, ge=0, description="standard deviation of the logarithm of a view's gain")
+    noise: float = Field(0.5, ge=0, description="largest rms of the noise added to a view, in units of its own")
+    neighbours: int = Field(1024, gt=0, description="train cutouts that val cutouts are compared with")
+
+
+class SegmenterSettings(Section):
+    """Network and loss of the segmenter."""
+
+    name: str = Field("light-unet", description="light-unet, fc-densenet56, fc-densenet67 or fc-densenet103")
+    widths: tuple[int, ...] = Field((48, 96, 192), description="channels of the levels of light-unet")
+    dropout: float = Field(0.2, ge=0, lt=1, description="of the fc-densenets")
+    class_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    dice_weight: float = Field(0.0, ge=0, description="weight of the Dice loss beside the cross entropy")
+    crop: int = Field(0, ge=0, description="side of a training window, pixels; 0 = the cutout")
+    object_share: float = Field(0.8, ge=0, le=1, description="part of the windows that hold an object, if there is one")
 
 
 class ScalingSettings(Section):
@@ -100,12 +134,28 @@ class DenoiserRun(Section):
     loop: LoopSettings = LoopSettings()
 
 
+class FeaturesRun(Section):
+    """`radiff train features`."""
+
+    network: FeatureSettings = FeatureSettings()
+    loop: LoopSettings = LoopSettings()
+
+
+class SegmenterRun(Section):
+    """`radiff train segmenter`."""
+
+    network: SegmenterSettings = SegmenterSettings()
+    loop: LoopSettings = LoopSettings()
+
+
 class Preset(Section):
-    """All settings of both trainings; one YAML file."""
+    """All settings of all trainings; one YAML file."""
 
     scaling: ScalingSettings = ScalingSettings()
     autoencoder: AutoencoderRun = AutoencoderRun()
     denoiser: DenoiserRun = DenoiserRun()
+    features: FeaturesRun = FeaturesRun()
+    segmenter: SegmenterRun = SegmenterRun()
 
 
 def load_preset(name: str, overrides: list[str] | None = None) -> Preset:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from radiff.data.loader import Batch
 from radiff.diffusion.objectives import DiffusionConfig, Objective
-from radiff.diffusion.sampling import initial_noise, make_scheduler, sample
+from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
 from radiff.models.autoencoder import Autoencoder
-from radiff.models.denoiser import Denoiser, DenoiserConfig, condition_planes
+from radiff.models.denoiser import Conditions, Denoiser, DenoiserConfig, condition_planes, veiled
 from radiff.models.io import Part, save_weights
 from radiff.sky import quicklook
 from radiff.training.autoencoder import snr_pictures
@@ -33,17 +33,57 @@ class DenoiserLoss(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         count, device = len(batch), batch.images.device
+        autoencoder = self.autoencoder.to(device)
+        conditions = self.draw_conditions(batch, generator)
         with torch.no_grad():
-            clean = self.autoencoder.to(device).encode(batch.images).float()
+            clean = autoencoder.encode(batch.images).float()
         noise = torch.randn(clean.shape, generator=generator).to(device)
-        u = self.objective.draw_times(count, generator).to(device)
-        keep = torch.rand(2, count, generator=generator).to(device)
-        keep_mask, keep_peak = keep[0] >= self.settings.mask_dropout, keep[1] >= self.settings.peak_dropout
-        planes = condition_planes(batch.masks, batch.peaks, self.denoiser.config.factor, keep_mask, keep_peak)
-        noised, time, target = self.objective.noised(clean, noise, u)
-        error = (self.denoiser(noised, time, planes).float() - target).square().mean(1, keepdim=True)
-        weight = source_weight(batch.masks, self.denoiser.config.factor, self.settings.source_weight)
+        angle = self.objective.draw_angles(count, generator).to(device)
+        x, time = self.objective.asked(self.objective.noised(clean, noise, angle), angle)
+        said = self.denoiser(x, time, conditions).float()
+        error = (said - self.objective.target(clean, noise, angle)).square().mean(1, keepdim=True)
+        weight = self.weigh(batch.masks, conditions.planes)
         return (error * weight).mean() / weight.mean(), {"mse": error.mean()}
+
+    def weigh(self, masks: Tensor, planes: Tensor) -> Tensor:
+        """Weight of the loss, (batch, 1, h, w): see `source_weight` and `peak_weight`."""
+        factor, settings = self.denoiser.config.factor, self.settings
+        weight = source_weight(masks, factor, settings.source_weight)
+        return weight + peak_weight(planes[:, -(factor**2) :], settings.peak_weight)
+
+    def draw_conditions(self, batch: Batch, generator: torch.Generator) -> Conditions:
+        """The batch's conditions, each dropped on its own by chance.
+
+        The background is the cutout with its sources removed, or for `self_share` of them the cutout itself; how much
+        of it is shown is drawn evenly, with a fifth each at the ends.
+        """
+        count, device, settings = len(batch), batch.images.device, self.settings
+        chance = torch.rand(6, count, generator=generator).to(device)
+        factor = self.denoiser.config.factor
+        peaks = drop_objects(batch.peaks, chance[5], settings.object_dropout)
+        planes = condition_planes(
+            batch.masks, peaks, factor, chance[0] >= settings.mask_dropout, chance[1] >= settings.peak_dropout
+        )
+        beam = torch.where(chance[2] >= settings.beam_dropout, batch.beams, 0.0)
+        if not self.denoiser.config.context:
+            return Conditions(planes, beam)
+        itself = chance[4] < settings.self_share
+        shown = torch.where(itself[:, None, None, None], batch.images, batch.skies)
+        with torch.no_grad():
+            background = self.autoencoder.to(device).encode(shown).float()
+        detail = (1.4 * torch.rand(count, generator=generator) - 0.2).clamp(0, 1).to(device)
+        veil = torch.randn(background.shape, generator=generator).to(device)
+        present = chance[3] >= settings.background_dropout
+        return Conditions(planes, beam, background, veiled(background, veil, detail), detail, present)
+
+
+def drop_objects(peaks: Tensor, chance: Tensor, share: float) -> Tensor:
+    """`peaks` (batch, ny, nx) with those of about `share` of the objects set to 0.
+
+    Which objects: by their own peak code and the image's `chance` (batch,), so every pixel of an object agrees.
+    """
+    drawn = torch.frac(peaks * 9973.0 + chance[:, None, None])
+    return torch.where(drawn < share, 0.0, peaks)
 
 
 def source_weight(masks: Tensor, factor: int, weight: float) -> Tensor:
@@ -54,6 +94,21 @@ def source_weight(masks: Tensor, factor: int, weight: float) -> Tensor:
     """
     near = F.max_pool2d((masks > 0)[:, None].float(), factor)
     return 1.0 + (weight - 1.0) * F.max_pool2d(near, 3, stride=1, padding=1)
+
+
+def peak_weight(codes: Tensor, weight: float) -> Tensor:
+    """(batch, 1, h, w): `weight` times the square of the peak code that is asked on a latent pixel.
+
+    Where the scaling is logarithmic the noise is squeezed: a source of 100 rms must be right to a small part of what
+    noise is, or its flux is wrong. The code is log10(1 + peak / rms), so the weight is about that of the slope of the
+    scaling; it too depends on the condition alone.
+
+    Parameters
+    ----------
+    codes : Tensor (batch, factor**2, h, w)
+        Peak codes as the denoiser is given them.
+    """
+    return weight * codes.float().amax(1, keepdim=True).square()
 
 
 class DenoiserTask:
@@ -76,6 +131,7 @@ class DenoiserTask:
             layers=settings.layers,
             attention=settings.attention,
             head_width=settings.head_width,
+            context=settings.context,
         )
         self.diffusion = DiffusionConfig(
             settings.objective,
@@ -86,7 +142,8 @@ class DenoiserTask:
             settings.zero_terminal_snr,
             settings.time_shift,
         )
-        make_scheduler(self.diffusion, settings.sampler)  # refuses now, not at the first sheet
+        if settings.sampler not in SAMPLERS:
+            raise ValueError(f"{settings.sampler!r} is no sampler; there are: {', '.join(SAMPLERS)}")
         self.denoiser = initial or Denoiser(config)
         if (self.denoiser.config.latent_channels, self.denoiser.config.factor) != (
             config.latent_channels,
@@ -110,21 +167,34 @@ class DenoiserTask:
         """Real val cutouts above what their masks give."""
         batch = batches[0]
         count = min(6, len(batch))
-        masks, peaks = batch.masks[:count], batch.peaks[:count]
-        planes = condition_planes(masks, peaks, self.denoiser.config.factor)
+        planes = condition_planes(batch.masks[:count], batch.peaks[:count], self.denoiser.config.factor)
+        conditions = Conditions(planes, batch.beams[:count])
+        if self.denoiser.config.context:
+            background = self.autoencoder.encode(batch.skies[:count]).float()
+            veil, _ = initial_noise(range(1000, 1000 + count), background.shape[1:])
+            detail = torch.full((count,), 0.3, device=background.device)
+            shown = veiled(background, veil.to(background.device), detail)
+            conditions = Conditions(planes, batch.beams[:count], background, shown, detail)
+        encoded = self.denoiser.encode(conditions)
         shape = (self.denoiser.config.latent_channels, *planes.shape[-2:])
         noise, generators = initial_noise(range(count), shape)
-        scheduler = make_scheduler(self.diffusion, self.settings.sampler)
+        objective = self.module.objective
+
+        def velocity(x: Tensor, angle: Tensor) -> Tensor:
+            said = self.denoiser(*objective.asked(x, angle), encoded).float()
+            return objective.velocity(x, said, angle)
+
         latents = sample(
-            lambda x, t: self.denoiser(x, t, planes).float(),
+            velocity,
             noise.to(planes.device),
-            scheduler,
+            self.settings.sampler,
             self.settings.num_steps,
             generators,
+            last_angle=objective.last_angle,
         )
         made = snr_pictures(self.autoencoder.decode(latents), self.scaling)
         real = snr_pictures(batch.images[:count], self.scaling)
-        contours = [*masks.cpu().numpy().astype("uint8")] * 2
+        contours = [*batch.masks[:count].cpu().numpy().astype("uint8")] * 2
         titles = ["real"] * count + ["generated"] * count
         quicklook(path, real + made, titles, masks=contours, rms=1.0, ncols=count)
 
@@ -135,10 +205,6 @@ class DenoiserTask:
             "denoiser": Part(self.denoiser, self.denoiser.config.to_dict()),
         }
         training = self.info.get("training", {}) | {"denoiser": info}
-        sampling = {
-            "sampler": self.settings.sampler,
-            "num_steps": self.settings.num_steps,
-            "guidance_scale": self.settings.guidance_scale,
-        }
+        sampling = {"sampler": self.settings.sampler, "num_steps": self.settings.num_steps}
         content = {"scaling": self.scaling, "diffusion": self.diffusion.to_dict(), "sampling": sampling}
         save_weights(folder, parts, content | {"training": training})

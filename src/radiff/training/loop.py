@@ -44,13 +44,15 @@ FREE_SETTINGS = {
     "compile",
     "sampler",
     "num_steps",
-    "guidance_scale",
 }
 """Settings that may change when a run is resumed: they do not change its path."""
 
 
 class Task(Protocol):
-    """What the loop trains. `module(batch, generator)` gives a scalar loss and figures to log."""
+    """What the loop trains. `module(batch, generator)` gives a scalar loss and figures to log.
+
+    A task whose attribute `keep_best` is True gets its weights folder written where ``val/loss`` is lowest.
+    """
 
     @property
     def name(self) -> str:
@@ -87,25 +89,6 @@ class State:
     step: int = 0
     seconds: float = 0.0
     best: float = math.inf
-
-
-def choose_precision(wanted: str, device: torch.device) -> str:
-    """``bf16`` or ``fp32``: as `wanted`; for ``auto`` bf16 on a GPU, on a CPU whichever a small trial finds faster."""
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bf16"
-    conv = nn.Conv2d(64, 64, 3, padding=1)
-    x = torch.randn(4, 64, 32, 32).to(memory_format=torch.channels_last)
-    times = {}
-    for name in ("fp32", "bf16"):
-        for _ in range(3):  # the first two warm up
-            start = time.perf_counter()
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name == "bf16"):
-                for _ in range(5):
-                    conv(x).float().square().mean().backward()
-            times[name] = time.perf_counter() - start
-    return "bf16" if times["bf16"] < 0.9 * times["fp32"] else "fp32"
 
 
 def kept_precision(checkpoint: Path) -> str | None:
@@ -186,8 +169,17 @@ class Trainer:
         }
         with atomic_path(self.checkpoint) as temporary:
             torch.save(content, temporary)
-        with self._averaged():
-            self.task.export(self.run / "weights", {"step": self.state.step, "seconds": round(self.state.seconds)})
+        if not self._keeps_best or math.isinf(self.state.best):
+            with self._averaged():
+                self._export()
+
+    @property
+    def _keeps_best(self) -> bool:
+        """Whether the weights folder is that of the best validation, not that of the last step."""
+        return bool(getattr(self.task, "keep_best", False))
+
+    def _export(self) -> None:
+        self.task.export(self.run / "weights", {"step": self.state.step, "seconds": round(self.state.seconds)})
 
     def resume(self) -> bool:
         """Go on from the checkpoint, if there is one.
@@ -318,6 +310,8 @@ class Trainer:
             if self._due(self.settings.sheet_every):
                 sheet = make_folder(self.run / "sheets") / f"{self.state.step:07d}.png"
                 self.task.draw_sheet(self.val_batches, sheet)
+            if self._keeps_best and figures["val/loss"] < self.state.best:
+                self._export()
         self.task.module.train()
         self.state.best = min(self.state.best, figures["val/loss"])
         logs.write(self.state, figures)

@@ -16,14 +16,21 @@ from radiff.data.pack import Pack, build_pack
 from radiff.data.scaling import make_scaling, scaling_config
 from radiff.errors import InputError
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
+from radiff.models.precision import choose_precision
 from radiff.training.autoencoder import AutoencoderTask
 from radiff.training.config import LoopSettings, Preset
 from radiff.training.denoiser import DenoiserTask
-from radiff.training.loop import CHECKPOINT, State, Task, Trainer, choose_precision, kept_precision
+from radiff.training.features import FeatureTask
+from radiff.training.loop import CHECKPOINT, State, Task, Trainer, kept_precision
+from radiff.training.segmenter import SegmenterTask
 
 DEVICES = ("auto", "cpu", "cuda")
 SCALE_CUTOUTS = 1024
 """Cutouts that the latent scale is measured on."""
+NORM_CUTOUTS = 64
+"""Cutouts that a segmenter's normalisations are measured on."""
+SMALLEST_VIEW = 32
+"""Pixels that a feature network needs along a side."""
 
 
 @dataclass
@@ -104,6 +111,55 @@ def train_denoiser(
         task = DenoiserTask(settings.network, network, info, initial)
     scaling = make_scaling(**info["scaling"])
     packs = _packs(collection, scaling, options, accelerator, network.config.factor)
+    return _fit(task, packs, settings.loop, options, accelerator)
+
+
+def train_features(collection: Collection, preset: Preset, options: RunOptions) -> State:
+    """Train the feature network (BYOL) on the collection's train split; weights land in ``<run>/weights``.
+
+    Raises
+    ------
+    InputError
+        As `train_autoencoder`; and where the cutouts are not square.
+    """
+    scaling = make_scaling(preset.scaling.name, **preset.scaling.parameters)
+    settings = preset.features
+    accelerator = make_accelerator(settings.loop, options)
+    torch.manual_seed(settings.loop.seed)
+    with _settings_that_fit():
+        task = FeatureTask(settings.network, scaling_config(scaling), settings.loop.steps)
+    packs = _packs(collection, scaling, options, accelerator, 1)
+    ny, nx = packs[0].images.shape[1:]
+    if ny != nx or min(settings.network.crop or ny, ny) < SMALLEST_VIEW:
+        raise InputError(
+            f"features are learnt from square views of {SMALLEST_VIEW} pixels or more; the cutouts are {nx} x {ny}, "
+            f"features.network.crop is {settings.network.crop}",
+            collection.root,
+        )
+    size = 32
+    task.bank_batches = _fixed_batches(packs[0], size, -(-settings.network.neighbours // size), accelerator)
+    task.autocast = accelerator.autocast
+    return _fit(task, packs, settings.loop, options, accelerator)
+
+
+def train_segmenter(collection: Collection, preset: Preset, options: RunOptions) -> State:
+    """Train the segmenter on the collection's train split; ``<run>/weights`` has those of the best val figure.
+
+    Raises
+    ------
+    InputError
+        As `train_autoencoder`.
+    """
+    scaling = make_scaling(preset.scaling.name, **preset.scaling.parameters)
+    settings = preset.segmenter
+    accelerator = make_accelerator(settings.loop, options)
+    torch.manual_seed(settings.loop.seed)
+    with _settings_that_fit():
+        task = SegmenterTask(settings.network, scaling_config(scaling))
+    packs = _packs(collection, scaling, options, accelerator, 1)
+    size = 16
+    task.norm_batches = _fixed_batches(packs[0], size, NORM_CUTOUTS // size, accelerator)
+    task.autocast = accelerator.autocast
     return _fit(task, packs, settings.loop, options, accelerator)
 
 
