@@ -2,7 +2,7 @@
 
     python benchmarks/conditions.py COLLECTION [--weights FOLDER] [--number 32] [--sampler NAME] [--steps N]
 
-Quality as in benchmarks/samplers.py; besides, the peak obtained over the peak asked of every compact and extended object
+Quality as in benchmarks/samplers.py; besides, the peak obtained over the peak asked of compact and extended objects
 (median, and half the distance from the 16th to the 84th percentile), and how much of the noise is the background's own:
 the correlation of the pixels outside the masks with those of the background.
 """
@@ -20,10 +20,12 @@ from rich.console import Console
 from rich.table import Table
 from samplers import quality, read_val
 
+GUIDED = ("mask", "peak", "background", "beam")
 CHOICES: list[tuple[str, dict[str, Any]]] = [
     ("as the weights say", {}),
     *((f"detail {d:g}", {"detail": d}) for d in (0.0, 0.3, 0.5, 0.7, 0.85, 1.0)),
-    *((f"guidance {n} {s:g}", {"guidance": {n: s}}) for n in ("mask", "peak", "background", "beam") for s in (1.25, 1.5)),
+    ("peaks not steered", {"steer_peaks": False}),
+    *((f"guidance {n} {s:g}", {"guidance": {n: s}}) for n in GUIDED for s in (1.25, 1.5)),
 ]
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/generate.py [--weights FOLDER] [--number 16] [--threads N] [--no-authors] [--json FILE]
 
-Everything is measured in one process, one path after the other, on masks drawn here. The authors' network is a diffusers
-U-Net of their sizes (256 channels, 1-2-4, attention at 32, 16 and 8 pixels, context 512; 100 DDIM steps, latents of
-3 x 32 x 32): it runs for a few calls, in float32 as theirs does, and is scaled to 100.
+Everything is measured in one process, one path after the other, on masks drawn here. The authors' network is a
+diffusers U-Net of their sizes (256 channels, 1-2-4, attention at 32, 16 and 8 pixels, context 512; 100 DDIM steps,
+latents of 3 x 32 x 32): it runs for a few calls, in float32 as theirs does, and is scaled to 100.
 """
 
 import argparse
@@ -172,7 +172,9 @@ def main() -> None:
         table.add_column(name, justify="right")
     for line in lines:
         shares = [f"{100 * line.parts[p]:.0f} %" if line.parts else "" for p in PARTS]
-        table.add_row(line.name, f"{line.seconds:.4f}", f"{1 / line.seconds:.2f}", f"{line.seconds / best:.1f}", *shares)
+        table.add_row(
+            line.name, f"{line.seconds:.4f}", f"{1 / line.seconds:.2f}", f"{line.seconds / best:.1f}", *shares
+        )
     Console(width=150).print(table)
     if arguments.json:
         content = {"threads": torch.get_num_threads(), "device": str(device), "lines": [asdict(line) for line in lines]}

@@ -13,6 +13,7 @@ import multiprocessing
 import resource
 import time
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,14 @@ def run(size: int, weights: str, threads: int | None, seed: int) -> dict[str, An
     image = cutout.image / cutout.rms
     starts = steering._starts(size // factor, steering.WINDOW, steering.OVERLAP)
     spans = [(s * factor, (s + steering.WINDOW) * factor) for s in starts]
-    borders = [(a[1] + b[0]) // 2 for a, b in zip(spans[:-1], spans[1:], strict=True)]
+    borders = [(a[1] + b[0]) // 2 for a, b in pairwise(spans)]
     middles = [(a + b) // 2 for a, b in spans]
     ratios = {}
     for name, measure in (("rms", lambda p: np.array([x.std() for x in p])), ("step", lambda p: np.sqrt(across(p)))):
         there, here = measure(strips(image, borders)), measure(strips(image, middles))
-        error = np.hypot(there.std() / np.sqrt(len(there)) / there.mean(), here.std() / np.sqrt(len(here)) / here.mean())
+        error = np.hypot(
+            there.std() / np.sqrt(len(there)) / there.mean(), here.std() / np.sqrt(len(here)) / here.mean()
+        )
         ratios[name] = [float(there.mean() / here.mean()), float(error)]
     there, here = powers(strips(image, borders)), powers(strips(image, middles))
     ratios["power"] = [float(v) for v in there.mean(0) / here.mean(0)]

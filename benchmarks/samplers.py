@@ -120,9 +120,9 @@ def main() -> None:
     generator = Generator(arguments.weights)
     val = read_val(arguments.collection, arguments.number, generator)
     masks, skies = val["masks"], val["skies"]
-    names = arguments.samplers.split(",") if arguments.samplers else SAMPLERS
-    wanted = [(name, calls) for name in names for calls in map(int, arguments.calls.split(","))]
-    wanted += [("ddpm", arguments.ddpm)] if arguments.ddpm and "ddpm" in names else []
+    chosen = arguments.samplers.split(",") if arguments.samplers else SAMPLERS
+    wanted = [(name, calls) for name in chosen for calls in map(int, arguments.calls.split(","))]
+    wanted += [("ddpm", arguments.ddpm)] if arguments.ddpm and "ddpm" in chosen else []
     results = [{"sampler": "real images", "calls": 0, "seconds": 0.0} | quality(val["real"], skies, masks)]
     for name, calls in track(wanted, "sampling"):
         steps = steps_for(name, calls)
@@ -135,7 +135,18 @@ def main() -> None:
             arguments.json.write_text(json.dumps(results, indent=1))
     best = max(r["joint"] for r in results[1:])
     table = Table(title=f"{len(masks)} val masks, {generator.precision}, {torch.get_num_threads()} threads")
-    for name in ("sampler", "calls", "s a cutout", "found", "rms", "std", "bands", "worst band", "joint", "of the best"):
+    for name in (
+        "sampler",
+        "calls",
+        "s a cutout",
+        "found",
+        "rms",
+        "std",
+        "bands",
+        "worst band",
+        "joint",
+        "of the best",
+    ):
         table.add_column(name, justify="left" if name == "sampler" else "right")
     for r in sorted(results, key=lambda r: (r["calls"], -r["joint"])):
         figures = [f"{r[k]:.3f}" for k in ("found", "rms", "spread", "bands", "worst", "joint")]

@@ -1,7 +1,7 @@
 """Measure generated images against real ones of the same masks.    python examples/06_measure.py [WEIGHTS]
 
 New here: `Samples` of a collection; figures of reconstructions and of generated images, as text. Takes the collection
-of example 03. The same on the command line: radiff check reconstruction|generation collection
+of example 03. The same on the command line: radiff check reconstruction|control collection
 """
 
 import sys
@@ -23,6 +23,7 @@ figures = reconstruction_figures(samples, generator.reconstruct)
 print("\n".join(reconstruction_lines("reconstructed", figures["all"])))
 
 skies = [Sky(rms=rms) for rms in samples.rms]
-made = generator.generate(samples.masks, range(len(samples)), sky=skies, peaks=samples.peaks(), num_steps=4)
+asked = {"sky": skies, "objects": samples.objects, "peaks": samples.peaks(), "beams": samples.beams}
+made = generator.generate(samples.masks, range(len(samples)), **asked, num_steps=4)
 figures = generation_figures(samples, [cutout.image for cutout in made])
 print("\n".join(generation_lines("generated", figures["all"])))

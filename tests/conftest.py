@@ -147,7 +147,7 @@ def tiny_weights(folder: Path, scaling: str = "snr-asinh", objective: str = "ang
     autoencoder.latent_std.fill_(0.1)  # faint, where the scaling is linear: Gaussian latents are Gaussian noise
     sizes = {"channels": (32, 32), "layers": 1, "attention": (False, True), "head_width": 16, "context": context}
     denoiser = Denoiser(DenoiserConfig(**sizes))
-    wake(denoiser)
+    wake(denoiser, 0.02)
     info = {
         "scaling": {"name": scaling},
         "diffusion": {"objective": objective},

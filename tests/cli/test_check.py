@@ -44,20 +44,39 @@ def test_reconstruction(collection, weights, tmp_path):
     assert len(figures["spectrum"]["ratio"]) == 8
 
 
-def test_generation(collection, weights, tmp_path):
-    more = ["--steps", 1, "--limit", 3, "--peaks", "--json", tmp_path / "f.json", "--sheet", tmp_path / "s.png"]
-    result = run("generation", collection, weights, *more)
+def test_control(collection, weights, tmp_path):
+    more = ["--steps", 1, "--limit", 3, "--background", "self-masked", "--detail", 0.5, "--guidance", "mask=1.5"]
+    more += ["--json", tmp_path / "f.json", "--sheet", tmp_path / "s.png"]
+    result = run("control", collection, weights, *more)
     assert result.exit_code == 0, result.output
-    assert "all: 3 cutouts" in result.stdout
-    assert " s a cutout" in result.stdout
-    assert str(tmp_path / "s.png") in result.stdout
+    lines = result.stdout.splitlines()
+    assert lines[0] == "all: 3 cutouts (median [16 %, 84 %])"
+    assert "  all, against what was asked (background: self-masked)" in lines
+    assert lines[-1] == str(tmp_path / "s.png")
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
-    figures = json.loads((tmp_path / "f.json").read_text())["all"]
-    assert figures["real"]["inside"]["median"] == pytest.approx(30, rel=0.02)
-    assert figures["rms_ratio"]["median"] == pytest.approx(1.0, rel=0.01)
+    figures = json.loads((tmp_path / "f.json").read_text())
+    every = figures["groups"]["all"]
+    assert every["real"]["inside"]["median"] == pytest.approx(30, rel=0.02)
+    assert every["rms_ratio"]["median"] == pytest.approx(1.0, rel=0.05)
+    assert every["flux"]["objects"] > 3
+    assert every["flux"]["exact_peak_error"] < 1e-5
+    assert every["flux"]["exact_integrated_error"] < 1e-5
+    assert f"of {len(figures['verdicts'])} figures are within their tolerance" in result.stdout
 
 
-@pytest.mark.parametrize("kind", ["reconstruction", "generation"])
+def test_choices_of_control(collection, weights):
+    for more, part in [
+        (["--samples", "some"], "choose native or all"),
+        (["--background", "mine"], "'mine' is no kind of background; there are: none, self, self-masked, other"),
+        (["--guidance", "mask"], "give NAME=NUMBER; the names are mask, peak, background, beam"),
+        (["--sampler", "best"], "'best' is no sampler"),
+    ]:
+        result = run("control", collection, weights, *more)
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.output
+        assert part in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["reconstruction", "control"])
 def test_refusals(kind, collection, weights, tmp_path):
     for folder, chosen, more, part in [
         (tmp_path / "none", weights, [], "no such folder"),
@@ -81,7 +100,7 @@ def test_cutouts_of_odd_sizes(weights, tmp_path):
     writer.finish()
     result = run("reconstruction", tmp_path, weights)
     assert (result.exit_code, result.stderr[:35]) == (2, "radiff: an image of 70 x 66 pixels;")
-    result = run("generation", tmp_path, weights)
+    result = run("control", tmp_path, weights)
     assert (result.exit_code, result.stderr[:35]) == (2, "radiff: mask 0 has 70 x 66 pixels; ")
 
 

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 import bad_inputs
 from conftest import tiny_weights
-from radiff.cli.generate import parse_beam
+from radiff.cli.generate import parse_beam, parse_guidance, parse_peak
 from radiff.cli.main import app
 from radiff.data.collection import Collection
 from radiff.errors import InputError
-from radiff.generate import pipeline
-from radiff.masks import write_mask
+from radiff.generate import Guidance, pipeline, read_requests
+from radiff.masks import read_annotation, write_mask
 from radiff.sky import Beam, read_cutout
 
 RUNNER = CliRunner()
@@ -26,7 +26,7 @@ def run(weights, tmp_path):
     """``run(masks..., options...)``: generate into `tmp_path`/out by one step of the tiny weights."""
 
     def call(*arguments, weights=weights, out=tmp_path / "out"):
-        options = ["-o", out, "--weights", weights, "--steps", 1, "--device", "cpu"]
+        options = ["-o", out, "--weights", weights, "--steps", 1, "--device", "cpu", "--precision", "fp32"]
         return RUNNER.invoke(app, ["generate", *map(str, [*options, *arguments])])
 
     return call
@@ -78,13 +78,141 @@ def test_like_a_real_image(run, folder, tmp_path):
     assert made.rms == pytest.approx(bad_inputs.RMS, rel=0.05)
 
 
+def told(path):
+    """How an image was made."""
+    return json.loads(fits.getheader(path)["RADIFF"])
+
+
 def test_options_reach_the_image(run, folder, tmp_path):
-    result = run(folder / "a.png", "--per-mask", 2, "--sampler", "heun", "--guidance", 2, "--peak-snr", 50)
+    guidance = ("--guidance", "mask=2", "--guidance", "peak=1.5")
+    result = run(folder / "a.png", "--per-mask", 2, "--sampler", "heun", *guidance, "--peak-snr", 50)
     assert result.exit_code == 0, result.output
     images = sorted((tmp_path / "out" / "generated" / "imgs").iterdir())
     assert [path.name for path in images] == ["a_s0.fits", "a_s1.fits"]
-    told = json.loads(fits.getheader(images[1])["RADIFF"])
-    assert (told["seed"], told["sampler"], told["num_steps"], told["guidance_scale"]) == (1, "heun", 1, 2.0)
+    made = told(images[1])
+    assert (made["seed"], made["sampler"], made["num_steps"], made["precision"]) == (1, "heun", 1, "fp32")
+    assert made["guidance"] == {"mask": 2.0, "peak": 1.5, "background": 1.0, "beam": 1.0}
+    assert (made["background"], made["peaks_exact"]) == ("none", False)
+
+
+# ---------------------------------------------------------------- fluxes
+
+
+def objects_of(out, name="a", level=0.0):
+    """The objects of an image with their brightest pixel and sum above the level that was asked for: Jy/beam."""
+    annotation = read_annotation(out / "generated" / "masks" / f"mask_{name}.json")
+    cutout = read_cutout(out / "generated" / "imgs" / f"{name}.fits")
+    pixels = [(cutout.image - level)[one.slices][one.stamp] for one in annotation.objects]
+    return cutout, [
+        (one.info, float(values.max()), float(values.sum()))
+        for one, values in zip(annotation.objects, pixels, strict=True)
+    ]
+
+
+def test_exact_peaks(run, folder, tmp_path):
+    assert run(folder / "a.png", "--peak-snr", 30, "--exact", "--rms", 2e-4).exit_code == 0
+    _, objects = objects_of(tmp_path / "out")
+    assert len(objects) == 3
+    for info, peak, _ in objects:
+        assert info["asked_peak_snr"] == 30.0
+        assert peak == pytest.approx(30 * 2e-4, rel=1e-4)
+
+
+def test_exact_peaks_from_a_range(run, folder, tmp_path):
+    assert run(folder / "a.png", "--peak-snr", "5:100", "--exact", "--rms", 2e-4, "--seed", 7).exit_code == 0
+    _, objects = objects_of(tmp_path / "out")
+    asked = [info["asked_peak_snr"] for info, *_ in objects]
+    assert len(set(asked)) == 3 and all(5 <= peak <= 100 for peak in asked)
+    assert [peak / 2e-4 for _, peak, _ in objects] == pytest.approx(asked, rel=1e-4)
+
+
+def test_exact_peaks_of_the_objects_themselves(run, tmp_path):
+    """One object's peak is not known: it is not asked, and the network draws it."""
+    path = bad_inputs.good_annotation(tmp_path / "in")
+    document = json.loads(path.read_text())
+    document["objs"][0]["peak_snr"], document["objs"][2]["peak_snr"] = 11.0, 150.0
+    path.write_text(json.dumps(document))
+    assert run(path, "--peak-snr", "real", "--exact", "--rms", 2e-4).exit_code == 0
+    level = read_requests([path])[0][0].sky.background  # that of its image
+    _, objects = objects_of(tmp_path / "out", "good", level)
+    assert [info.get("asked_peak_snr") for info, *_ in objects] == [11.0, None, 150.0]
+    assert [objects[k][1] / 2e-4 for k in (0, 2)] == pytest.approx([11.0, 150.0], rel=1e-4)
+
+
+def test_integrated_flux(run, folder, tmp_path):
+    assert run(folder / "a.png", "--flux", 0.25, "--beam", "7,6").exit_code == 0
+    cutout, objects = objects_of(tmp_path / "out")
+    for info, _, total in objects:
+        assert info["asked_flux_jy"] == 0.25
+        assert total / cutout.beam.area_pixels(cutout.pixel_scale) == pytest.approx(0.25, rel=1e-3)
+
+
+# ---------------------------------------------------------------- backgrounds
+
+
+@pytest.fixture
+def annotated(tmp_path):
+    """Three images with their annotations."""
+    for k in range(3):
+        bad_inputs.good_annotation(tmp_path / "annotated", f"i{k}.fits")
+    return tmp_path / "annotated"
+
+
+@pytest.mark.parametrize("mode", ["self", "self-masked"])
+def test_the_mask_s_own_background(run, annotated, tmp_path, mode):
+    result = run(annotated, "--background", mode, "--detail", 0.6)
+    assert result.exit_code == 0, result.output
+    for k in range(3):
+        made = told(tmp_path / "out" / "generated" / "imgs" / f"i{k}.fits")
+        assert (made["background"], made["background_image"], made["detail"]) == (mode, f"i{k}.fits", 0.6)
+
+
+def test_other_backgrounds(run, annotated, tmp_path):
+    assert run(annotated, "--background", "other").exit_code == 0
+    names = {k: told(tmp_path / "out" / "generated" / "imgs" / f"i{k}.fits")["background_image"] for k in range(3)}
+    assert all(name != f"i{k}.fits" and name in {"i0.fits", "i1.fits", "i2.fits"} for k, name in names.items())
+
+
+@pytest.mark.parametrize("more", [(), ("--background", "other")])
+def test_backgrounds_from_elsewhere(run, folder, annotated, tmp_path, more):
+    plain = bad_inputs.good_image(tmp_path, "plain.fits", seed=5)
+    result = run(folder, "--per-mask", 4, *more, "--background-from", annotated, "--background-from", plain)
+    assert result.exit_code == 0, result.output
+    made = [told(path) for path in (tmp_path / "out" / "generated" / "imgs").iterdir()]
+    assert {one["background"] for one in made} == {"other"}
+    assert len({one["background_image"] for one in made}) == 4
+
+
+def test_backgrounds_from_a_collection(run, folder, annotated, tmp_path):
+    assert run(annotated, out=tmp_path / "first").exit_code == 0
+    assert run(folder, "--background-from", tmp_path / "first").exit_code == 0
+    assert told(tmp_path / "out" / "generated" / "imgs" / "a.fits")["background_image"] in {
+        "i0.fits",
+        "i1.fits",
+        "i2.fits",
+    }
+
+
+def test_a_background_that_cannot_be_read(run, folder, tmp_path):
+    path = bad_inputs.truncated(tmp_path)
+    assert refused(run(folder / "a.png", "--background-from", path), path, "truncated")
+
+
+def test_backgrounds_that_there_are_not(run, folder, annotated, tmp_path):
+    path = folder / "a.png"
+    for mode in ("self", "self-masked", "other"):
+        assert refused(run(path, "--background", mode), path, "has no image of its own for the background mode")
+    own = annotated / "masks" / "mask_i0.json"
+    assert refused(run(own, "--background", "other"), "the background mode 'other' needs at least two images", "")
+    (tmp_path / "empty").mkdir()
+    assert refused(run(path, "--background-from", tmp_path / "empty"), tmp_path / "empty", "no background images found")
+    assert refused(run(path, "--background-from", tmp_path / "none"), tmp_path / "none", "no such file or folder")
+    both = ("--background", "self", "--background-from", annotated)
+    assert refused(run(annotated, *both), "--background self takes the mask's own image", "leave out --background-from")
+    assert not (tmp_path / "out").exists()
+
+
+# ---------------------------------------------------------------- other things
 
 
 def test_unconditional(run, tmp_path):
@@ -145,7 +273,7 @@ def test_good_masks_are_made_and_bad_ones_listed(run, folder, tmp_path):
     assert len(Collection.open(tmp_path / "out")) == 6
 
 
-@pytest.mark.parametrize("shape", [(66, 64), (60, 64), (64, 516)])
+@pytest.mark.parametrize("shape", [(66, 64), (60, 64), (64, 2052)])
 def test_a_mask_of_a_size_that_does_not_fit(run, tmp_path, shape):
     path = tmp_path / "m.png"
     write_mask(path, np.zeros(shape, np.uint8))
@@ -186,12 +314,50 @@ def test_a_bad_image_to_be_like(run, folder, tmp_path, name):
         (["--rms", -1], "a noise rms of -1 Jy/beam"),
         (["--beam", "wide"], "--beam 'wide': give the FWHM in arcsec"),
         (["--beam", "5,nan"], "both widths must be positive"),
-        (["--sampler", "ddim"], "'ddim' is no sampler of these weights"),
+        (["--sampler", "nonsense"], "'nonsense' is no sampler; there are: euler, heun, adams"),
         (["--device", "tpu"], "'tpu' is no device"),
+        (["--precision", "fp8"], "'fp8' is no precision; there are: auto, fp32, bf16"),
+        (["--backend", "jax"], "'jax' is no backend; there are: torch, openvino"),
+        (["--steps", 1001], "num_steps is 1001; it must be from 1 to 1000"),
+        (["--background", "mine"], "--background mine: there are none, self, self-masked, other"),
+        (
+            ["--peak-snr", "bright"],
+            "--peak-snr 'bright': give a positive number such as 20, a range such as 5:100, or real",
+        ),
+        (["--peak-snr", "0"], "--peak-snr '0': give a positive number"),
+        (["--peak-snr", "-5"], "--peak-snr '-5': give a positive number"),
+        (["--peak-snr", "nan"], "--peak-snr 'nan': give a positive number"),
+        (["--peak-snr", "100:5"], "--peak-snr '100:5': give a positive number"),
+        (["--peak-snr", "5:"], "--peak-snr '5:': give a positive number"),
+        (["--peak-snr", "1:2:3"], "--peak-snr '1:2:3': give a positive number"),
+        (["--flux", 0], "a flux of 0 Jy for every object; it must be a positive number"),
+        (["--flux", -0.1], "a flux of -0.1 Jy for every object; it must be a positive number"),
+        (["--flux", "nan"], "a flux of nan Jy"),
+        (["--flux", "inf"], "a flux of inf Jy"),
+        (["--guidance", "2"], "--guidance '2': give NAME=NUMBER; the names are mask, peak, background, beam"),
+        (["--guidance", "flux=2"], "--guidance 'flux=2': give NAME=NUMBER"),
+        (["--guidance", "mask"], "--guidance 'mask': give NAME=NUMBER"),
+        (["--guidance", "mask=much"], "--guidance 'mask=much': give NAME=NUMBER"),
+        (["--guidance", "mask=-1"], "--guidance: the guidance of the mask is -1.0; it must be 0 or more"),
+        (["--guidance", "beam=nan"], "--guidance: the guidance of the beam is nan"),
     ],
 )
 def test_options_that_make_no_sense(run, folder, tmp_path, options, part):
     assert refused(run(folder, *options), "", part)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [("--detail", 1.5), ("--detail", -0.1), ("--flux", "much"), ("--size", 2052)])
+def test_numbers_out_of_range_are_usage_errors(run, folder, tmp_path, options):
+    result = run(folder, *options)
+    assert result.exit_code == 2
+    assert options[0] in result.stderr and "Invalid value" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_detail_that_is_no_number(run, folder, tmp_path):
+    result = run(folder, "--detail", "nan")
+    assert result.exit_code == 2 and "detail" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -237,3 +403,16 @@ def test_beams():
     for text in ("", "a", "1,2,3,4", "-1", "0"):
         with pytest.raises(InputError, match="give the FWHM in arcsec"):
             parse_beam(text)
+
+
+def test_peaks():
+    assert parse_peak("20") == 20.0
+    assert parse_peak("5:100") == (5.0, 100.0)
+    assert parse_peak("7:7") == (7.0, 7.0)
+    assert parse_peak("real") == "real"
+
+
+def test_guidances():
+    assert parse_guidance(None) is None and parse_guidance([]) is None
+    assert parse_guidance(["mask=1.5"]) == Guidance(mask=1.5)
+    assert parse_guidance(["background=0", "beam=3", "beam=2"]) == Guidance(background=0.0, beam=2.0)

@@ -111,3 +111,32 @@ def test_a_denoiser_needs_weights(collection, tmp_path):
     assert "no such weights folder" in refused(run(*arguments, "--autoencoder", tmp_path / "nothing"))
     assert "is no weights folder (radiff.json is missing)" in refused(run(*arguments, "--autoencoder", tmp_path))
     assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(("network", "figure"), [("features", "val/rank "), ("segmenter", "val/iou_background 0.")])
+def test_features_and_segmenter_train(tmp_path, network, figure):
+    collection = tiny_collection(tmp_path / "collection", 5, 3, empty=1).root
+    result = run(
+        network, collection, "-o", tmp_path / "run", "--preset", "smoke", "--workers", 1, "--device", "cpu",
+        "--set", f"{network}.loop.steps=2", "--set", f"{network}.loop.validation_batches=2",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("step 2  val/loss ") and figure in lines[0]
+    assert lines[1:] == [str(tmp_path / "run" / "weights")]
+    assert (tmp_path / "run" / "weights" / network / "config.json").is_file()
+
+
+@pytest.mark.parametrize("network", ["features", "segmenter"])
+@pytest.mark.parametrize("preset", ["smoke", "cpu", "gpu", "paper"])
+def test_presets_of_features_and_segmenter(network, preset):
+    result = run(network, "c", "-o", "r", "--dry-run", "--preset", preset)
+    assert set(yaml.safe_load(result.stdout)) == {"scaling", network}
+
+
+def test_an_unknown_segmenter_is_refused(collection, tmp_path):
+    result = run(
+        "segmenter", collection, "-o", tmp_path / "run", "--preset", "smoke", "--workers", 1,
+        "--set", "segmenter.network.name=vgg",
+    )  # fmt: skip
+    assert "'vgg' is no segmenter; there are: light-unet, fc-densenet56" in refused(result)

@@ -8,16 +8,18 @@ from radiff.data.loader import PackLoader, turn
 from radiff.data.pack import Pack
 from radiff.errors import InputError
 
+PARTS = ("images", "masks", "peaks", "skies", "beams")
+
 
 def make_pack(folder, count=12, shape=(16, 16), filled=lambda k: True):
-    """Cutout k has the value k + 1 at (y, x) = (2, 5) of the image, class 2 and peak 1.5 there, and nothing else."""
+    """Cutout k has k + 1 at (y, x) = (2, 5) of the image, class 2, peak 1.5 and sky -k - 1 there; its beam is 2 + k."""
     images, masks = np.zeros((count, *shape), np.float32), np.zeros((count, *shape), np.uint8)
-    peaks = np.zeros((count, *shape), np.float16)
+    peaks, skies = np.zeros((count, *shape), np.float16), np.zeros((count, *shape), np.float16)
     for k in range(count):
-        images[k, 2, 5] = k + 1
+        images[k, 2, 5], skies[k, 2, 5] = k + 1, -k - 1
         if filled(k):
             masks[k, 2, 5], peaks[k, 2, 5] = 2, 1.5
-    return Pack(folder, images, masks, peaks, {})
+    return Pack(folder, images, masks, peaks, skies, np.arange(2, count + 2, dtype=np.float32), {})
 
 
 def numbers(batch):
@@ -26,7 +28,7 @@ def numbers(batch):
 
 
 def same(one, two):
-    return all(torch.equal(getattr(one, name), getattr(two, name)) for name in ("images", "masks", "peaks"))
+    return all(torch.equal(getattr(one, name), getattr(two, name)) for name in PARTS)
 
 
 def test_the_eight_turns_are_different_and_are_all():
@@ -36,7 +38,7 @@ def test_the_eight_turns_are_different_and_are_all():
     assert torch.equal(turn(x, 0), x)
 
 
-def test_mask_and_peak_turn_with_the_image(tmp_path):
+def test_everything_turns_with_the_image(tmp_path):
     loader = PackLoader(make_pack(tmp_path), batch_size=12, seed=1)
     places = set()
     for step in range(8):
@@ -44,6 +46,10 @@ def test_mask_and_peak_turn_with_the_image(tmp_path):
         assert batch.images.shape == (12, 1, 16, 16) and batch.images.dtype == torch.float32
         assert batch.masks.shape == (12, 16, 16) and batch.masks.dtype == torch.int64
         assert batch.peaks.shape == (12, 16, 16) and batch.peaks.dtype == torch.float32
+        assert batch.skies.shape == (12, 1, 16, 16) and batch.skies.dtype == torch.float32
+        assert batch.beams.shape == (12,) and batch.beams.dtype == torch.float32 and len(batch) == 12
+        assert torch.equal(batch.skies, -batch.images)
+        assert batch.beams.tolist() == [2.0 + n for n in numbers(batch)]
         marked = batch.images[:, 0] > 0
         assert torch.equal(marked, batch.masks == 2) and torch.equal(marked, batch.peaks == 1.5)
         places |= {tuple(p[1:]) for p in marked.nonzero().tolist()}
@@ -87,7 +93,10 @@ def test_a_batch_depends_on_seed_step_and_process_alone(tmp_path):
 def test_resident_is_the_same(tmp_path):
     pack = make_pack(tmp_path)
     away, resident = PackLoader(pack, 5, seed=2), PackLoader(pack, 5, seed=2, resident=True)
-    assert all(same(away.batch(step), resident.batch(step)) for step in range(6))
+    for step in range(6):
+        one, two = away.batch(step), resident.batch(step)
+        assert same(one, two)
+        assert all(getattr(one, name).dtype == getattr(two, name).dtype for name in PARTS)
 
 
 @pytest.mark.parametrize(("share", "empty"), [(1.0, 8), (0.5, 4), (0.25, 2), (0.0, 0)])

@@ -1,16 +1,20 @@
 """A pack equals the collection that it was made from, and is made again exactly when that has changed."""
 
+import math
 import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from radiff.data.collection import Collection, write_index
-from radiff.data.pack import ARRAYS, Pack, build_pack, peak_code, peak_map
+from conftest import celestial_wcs
+from radiff.data import pack as room
+from radiff.data.collection import Collection, CollectionWriter, write_index
+from radiff.data.pack import ARRAYS, Pack, beam_pixels, build_pack, peak_code, peak_map
 from radiff.data.scaling import Paper, SnrAsinh
 from radiff.errors import InputError
 from radiff.masks import SourceObject, write_annotation
+from radiff.sky import Beam, remove_sources
 from tiny_collection import BACKGROUND, PEAK, RMS, tiny_collection, tiny_cutout
 
 
@@ -24,7 +28,7 @@ def times(folder):
 
 
 def test_pack_equals_its_collection(collection, tmp_path):
-    scaling = SnrAsinh()
+    scaling = SnrAsinh(2.0)
     pack = build_pack(collection, tmp_path / "p", scaling, workers=1)
     assert len(pack) == len(collection) == 4
     assert {name: getattr(pack, name).dtype for name in ARRAYS} == ARRAYS
@@ -39,6 +43,42 @@ def test_pack_equals_its_collection(collection, tmp_path):
             "image": row.image, "rms": row.rms, "background": row.background, "survey": row.survey
         }  # fmt: skip
     assert pack.info["scaling"] == {"name": "snr-asinh", "softness": 2.0}
+
+
+def test_skies_are_the_images_without_their_sources(collection, tmp_path):
+    scaling = SnrAsinh(2.0)
+    pack = build_pack(collection, tmp_path / "p", scaling, workers=1)
+    for k, row in enumerate(collection.rows):
+        clean = remove_sources(collection.image(k).image, collection.mask(k), k)
+        expected = scaling.forward(clean, row.background, row.rms).astype(np.float16)
+        np.testing.assert_array_equal(pack.skies[k], expected)
+    np.testing.assert_array_equal(pack.skies[0], pack.images[0].astype(np.float16))  # it has no sources
+    # in units of the rms, on the 100 rms of the compact source and the 20 of the extended one
+    left = 2.0 * np.sinh(np.array(pack.skies[1:], np.float32))
+    assert np.abs(left[np.array(pack.masks[1:]) > 0]).max() < 6
+    assert (2.0 * np.sinh(pack.images[1:])).max() > 90
+
+
+def test_beams_are_in_pixels(tmp_path):
+    """The geometric mean of both widths over the pixel, 6 x 4.86 arcsec on 1.8; 0 where something is not known."""
+    writer = CollectionWriter(tmp_path / "c")
+    cutout, annotation = tiny_cutout((32, 32), 0)
+    full = replace(cutout, wcs=celestial_wcs((32, 32)), beam=Beam(6.0, 4.86))
+    for name, one in (("full", full), ("bare", cutout), ("beamless", replace(full, beam=None))):
+        writer.add("first", name, one, annotation, split="train")
+    collection = writer.finish()
+    beams = build_pack(collection, tmp_path / "p", SnrAsinh(), 1).beams
+    by_name = dict(zip((r.image for r in collection.rows), beams, strict=True))
+    assert {k: float(v) for k, v in by_name.items()} == pytest.approx(
+        {"first/imgs/full.fits": 3.0, "first/imgs/bare.fits": 0.0, "first/imgs/beamless.fits": 0.0}, abs=1e-5
+    )
+
+
+def test_beam_of_known_rows(collection):
+    row = replace(collection.rows[0], bmaj=8.0, bmin=2.0, pixel_scale=0.5)
+    assert beam_pixels(row) == 8.0
+    for change in ({"bmaj": math.nan}, {"bmin": 0.0}, {"pixel_scale": math.nan}, {"bmaj": -1.0}):
+        assert beam_pixels(replace(row, **change)) == 0.0
 
 
 def test_peaks_are_those_of_the_objects(collection, tmp_path):
@@ -135,3 +175,15 @@ def test_paper_scaling_makes_a_pack_too(collection, tmp_path):
 def test_no_pack_says_so(tmp_path):
     with pytest.raises(InputError, match="holds no complete training pack"):
         Pack.open(tmp_path)
+
+
+def test_a_pack_of_an_older_version_is_made_again(collection, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "FORMAT", 1)
+        build_pack(collection, tmp_path / "p", SnrAsinh(), workers=1)
+    for name in ("skies", "beams"):
+        (tmp_path / "p" / f"{name}.npy").unlink()
+    with pytest.raises(InputError, match="is of another version; remove it, it will be made again"):
+        Pack.open(tmp_path / "p")
+    pack = build_pack(collection, tmp_path / "p", SnrAsinh(), workers=1)
+    assert len(pack.skies) == len(pack.beams) == 4

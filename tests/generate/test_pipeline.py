@@ -1,18 +1,26 @@
-"""The pipeline from masks to cutouts: seeds, sizes, the noise asked for, the sky carried over, refusals."""
+"""The pipeline from masks to cutouts: seeds, sizes, the noise asked for, the sky carried over, refusals.
+
+Networks are tiny and random, in float32: at other batch sizes an image is the same to 1e-4 of its rms.
+"""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from astropy.io import fits
 
 import bad_inputs
 from conftest import Injected, celestial_wcs, tiny_weights
+from radiff.diffusion.sampling import SAMPLERS
 from radiff.errors import InputError
-from radiff.generate import Generator, Sky
+from radiff.generate import Backdrop, BackdropFile, Generator, Guidance, Sky, pipeline
+from radiff.masks import SourceObject, mask_to_objects
 from radiff.masks.draw import demo_masks
+from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
 from radiff.sky import Beam, read_cutout, write_cutout
 
 RMS = 2e-4  # Jy/beam
@@ -20,7 +28,15 @@ RMS = 2e-4  # Jy/beam
 
 @pytest.fixture(scope="module")
 def generator(weights):
-    return Generator(weights, "cpu")
+    return Generator(weights, "cpu", "fp32")
+
+
+@pytest.fixture(scope="module")
+def backdrop():
+    """White noise of twice the width on a level of half its rms, with a stripe of 30 along y."""
+    snr = np.random.default_rng(0).normal(0.5, 2.0, (64, 64)).astype(np.float32)
+    snr[:, 20] += 30.0
+    return Backdrop(snr, name="b.fits")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +76,42 @@ def test_seeds_masks_and_peaks_change_the_image(generator, masks):
     assert np.abs(generator(masks[0], seed=2).image - base).max() > 0.5 * RMS
     assert np.abs(generator(masks[1], seed=1).image - base).max() > 1e-3 * RMS
     assert np.abs(generator(masks[0], seed=1, peak_snr=500).image - base).max() > 1e-3 * RMS
-    assert np.abs(generator(masks[0], seed=1, guidance_scale=3.0).image - base).max() > 1e-3 * RMS
+    assert np.abs(generator(masks[0], seed=1, guidance=Guidance(mask=3.0)).image - base).max() > 1e-3 * RMS
+
+
+def test_background_detail_and_beam_change_the_image(generator, masks, backdrop):
+    base = generator(masks[0], seed=1).image
+    narrow = generator(masks[0], seed=1, sky=Sky(beam=Beam(4.0, 4.0))).image
+    assert np.abs(narrow - base).max() > 1e-3 * RMS
+    # level and rms of the background aside
+    unit = Backdrop(np.random.default_rng(1).normal(0, 1, (64, 64)).astype(np.float32))
+    seen = generator(masks[0], seed=1, backdrop=unit).image
+    assert np.abs(seen - base).max() > 1e-3 * RMS
+    for options in ({"detail": 1.0}, {"guidance": Guidance(background=2.0)}):
+        assert np.abs(generator(masks[0], seed=1, backdrop=unit, **options).image - seen).max() > 1e-3 * RMS
+    np.testing.assert_array_equal(generator(masks[0], seed=1, backdrop=unit, detail=0.3).image, seen)  # the default
+    np.testing.assert_array_equal(generator(masks[0], seed=1, detail=1.0).image, base)  # of nothing
+
+
+@pytest.mark.parametrize("sampler", ["euler", "ddpm"])
+def test_no_image_depends_on_what_is_asked_of_the_others(generator, masks, backdrop, sampler):
+    """Every second has a background, some beams and peaks are asked and others not; in batches of 1, 3 and 8."""
+    columns = {
+        "masks": masks,
+        "seeds": [*range(8)],
+        "backdrops": [backdrop if k % 2 else None for k in range(8)],
+        "beams": [0.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
+        "peaks": [None if k % 3 else [10.0 * (k + 1)] * len(mask_to_objects(m)) for k, m in enumerate(masks)],
+    }
+    options = {"sky": Sky(rms=RMS), "guidance": Guidance(beam=1.5, peak=2.0), "sampler": sampler}
+    whole = images(generator.generate(**columns, **options, batch_size=8))
+    for size in (1, 3):
+        again = images(generator.generate(**columns, **options, batch_size=size))
+        np.testing.assert_allclose(again, whole, rtol=1e-4, atol=2e-4 * RMS)  # bright sources: a part of them
+    order = [6, 3, 0, 1, 7, 4, 2, 5]
+    shuffled = {name: [values[k] for k in order] for name, values in columns.items()}
+    again = images(generator.generate(**shuffled, **options, batch_size=3))
+    np.testing.assert_allclose(again, whole[order], rtol=1e-4, atol=2e-4 * RMS)
 
 
 def test_zero_peaks_are_as_good_as_none(generator, masks):
@@ -68,13 +119,26 @@ def test_zero_peaks_are_as_good_as_none(generator, masks):
     np.testing.assert_array_equal(generator(masks[0], seed=1, peak_snr=0).image, base)
 
 
-@pytest.mark.parametrize("shape", [(64, 64), (68, 100), (128, 64), (132, 76), (64, 512), (512, 64)])
+@pytest.mark.parametrize("shape", [(64, 64), (68, 100), (128, 64), (132, 76), (200, 300), (64, 512), (512, 64)])
 def test_sizes(generator, shape):
     mask = np.zeros(shape, np.uint8)
     mask[20:30, 12:20] = 3
     cutout = generator(mask, num_steps=1)
     assert cutout.shape == shape
     assert np.isfinite(cutout.image).all()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (128, 128), (132, 132), (200, 300), (64, 400)])
+def test_fields_of_any_size_have_the_noise_and_the_background_asked_for(generator, shape):
+    """Windows and tiles included: 64 x 400 pixels are decoded in two tiles."""
+    mask, snr = np.zeros(shape, np.uint8), np.random.default_rng(2).normal(0, 3, shape).astype(np.float32)
+    mask[20:30, 12:20] = 3
+    made = [generator(mask, seed=s, num_steps=1, backdrop=Backdrop(snr), sky=Sky(rms=RMS)) for s in (0, 1)]
+    for cutout in made:
+        assert cutout.shape == shape
+        assert noise_outside(cutout.image, mask)[1] == pytest.approx(3 * RMS, rel=0.02)
+    pair = generator.generate([mask] * 2, [0, 1], num_steps=1, backdrops=[Backdrop(snr)] * 2, sky=Sky(rms=RMS))
+    np.testing.assert_allclose(images(pair), images(made), rtol=0, atol=3e-4 * RMS)
 
 
 def test_sizes_may_be_mixed(generator):
@@ -98,6 +162,126 @@ def test_the_noise_asked_for_is_met(generator, rms, background):
 
 def test_rms_of_the_call_goes_before_the_sky(generator, masks):
     assert generator(masks[0], sky=Sky(rms=1.0), rms=RMS).rms == RMS
+
+
+def test_level_and_noise_of_a_background_are_kept(generator, masks, backdrop):
+    cutout = generator(masks[0], seed=2, backdrop=backdrop, sky=Sky(rms=RMS, background=1e-2))
+    level, noise = noise_outside(cutout.image, masks[0])
+    wanted = noise_outside(backdrop.snr, masks[0])
+    assert (level - 1e-2) / RMS == pytest.approx(wanted[0], abs=0.1)
+    assert noise / RMS == pytest.approx(wanted[1], rel=0.02)
+    assert cutout.provenance["background"] == "self-masked"
+    assert cutout.provenance["background_image"] == "b.fits"
+    assert cutout.provenance["detail"] == 0.3
+
+
+def test_a_background_of_another_size_is_fitted(generator, masks):
+    snr = np.random.default_rng(3).normal(0, 1, (100, 40)).astype(np.float32)
+    given, fitted = Backdrop(snr), Backdrop(Backdrop(snr).fitted((64, 64)))
+    made = [generator(masks[0], seed=1, backdrop=one).image for one in (given, fitted)]
+    np.testing.assert_array_equal(made[0], made[1])
+
+
+def test_backgrounds_from_files_are_read_batch_by_batch(generator, masks, make_map, tmp_path):
+    write_cutout(tmp_path / "a.fits", make_map((64, 64), rms=RMS))
+    files = [BackdropFile(tmp_path / name, None, "other") for name in ("a.fits", "none.fits")]
+    made = generator.iterate(masks[:2], [0, 1], backdrops=files, batch_size=1)
+    first = next(made)
+    assert first.provenance["background_image"] == "a.fits"
+    np.testing.assert_array_equal(first.image, generator(masks[0], seed=0, backdrop=files[0].load()).image)
+    with pytest.raises(InputError, match=r"none\.fits"):
+        next(made)
+
+
+# ---------------------------------------------------------------- fluxes
+
+
+@pytest.fixture(scope="module")
+def field():
+    """A mask (96, 96) with three compact objects and an extended one, and its objects."""
+    mask = np.zeros((96, 96), np.uint8)
+    mask[10:21, 10:21], mask[15:26, 60:71], mask[70:81, 12:23], mask[50:80, 45:85] = 2, 2, 2, 3
+    objects = mask_to_objects(mask)
+    assert len(objects) == 4
+    return mask, objects
+
+
+def peaks_of(cutout, objects):
+    """Brightest pixel of each object above the level, Jy/beam."""
+    image = cutout.image.astype(np.float64) - cutout.background
+    return [image[one.slices][one.stamp].max() for one in objects]
+
+
+def fluxes_of(cutout, objects):
+    """Sum of each object's pixels above the level over the beam's area, pi b^2 / 4 ln 2: Jy."""
+    image = cutout.image.astype(np.float64) - cutout.background
+    area = math.pi * cutout.beam.maj * cutout.beam.min / (4 * math.log(2)) / cutout.pixel_scale**2
+    return [image[one.slices][one.stamp].sum() / area for one in objects]
+
+
+@pytest.mark.parametrize("background", [0.0, 5e-3])
+def test_exact_peaks(generator, field, background):
+    mask, objects = field
+    wanted, sky = [12.0, 0.0, 300.0, 25.0], Sky(rms=RMS, background=background)
+    near = generator.generate([mask], [3], sky=sky, peaks=[wanted], steer_peaks=False)[0]
+    made = generator.generate([mask], [3], sky=sky, peaks=[wanted], steer_peaks=False, exact=True)[0]
+    np.testing.assert_allclose(
+        np.array(peaks_of(made, objects))[[0, 2, 3]], np.array(wanted)[[0, 2, 3]] * RMS, rtol=1e-4
+    )
+    asked = np.zeros(mask.shape, bool)
+    for k in (0, 2, 3):
+        asked[objects[k].slices][objects[k].stamp] = True
+    np.testing.assert_array_equal(made.image[~asked], near.image[~asked])  # objects that are not asked, and the noise
+    assert peaks_of(near, objects)[2] < 290 * RMS
+    assert (made.provenance["peaks_exact"], near.provenance["peaks_exact"]) == (True, False)
+
+
+@pytest.mark.parametrize("beam", [Beam(5.4, 5.4), Beam(7.0, 5.0, 40.0)])
+def test_integrated_fluxes(generator, field, beam):
+    mask, objects = field
+    wanted, sky = [2e-3, 0.05, 0.0, 0.4], Sky(rms=RMS, background=1e-3, beam=beam)
+    made = generator.generate([mask], [3], sky=sky, fluxes=[wanted])[0]
+    np.testing.assert_allclose(np.array(fluxes_of(made, objects))[[0, 1, 3]], np.array(wanted)[[0, 1, 3]], rtol=1e-3)
+    plain = generator.generate([mask], [3], sky=sky)[0]
+    asked = mask > 0
+    asked[objects[2].slices][objects[2].stamp] = False
+    np.testing.assert_array_equal(made.image[~asked], plain.image[~asked])
+
+
+def test_one_number_for_all_objects_or_one_each(generator, field):
+    mask, objects = field
+    sky = Sky(rms=RMS)
+    for peaks in (20, np.float32(20), [20.0] * 4, np.full(4, 20.0)):
+        assert peaks_of(generator(mask, seed=1, sky=sky, peak_snr=peaks, exact=True), objects) == pytest.approx(
+            [20 * RMS] * 4, rel=1e-4
+        )
+    assert fluxes_of(generator(mask, seed=1, sky=sky, flux=0.02), objects) == pytest.approx([0.02] * 4, rel=1e-3)
+    columns = {"peaks": [np.array([5.0, 6.0, 7.0, 8.0])], "fluxes": [np.array([0.0, 0.0, 0.0, 0.1])]}
+    both = generator.generate([mask], [1], sky=sky, exact=True, **columns)[0]
+    assert peaks_of(both, objects)[:3] == pytest.approx([5 * RMS, 6 * RMS, 7 * RMS], rel=1e-4)
+    assert fluxes_of(both, objects)[3] == pytest.approx(0.1, rel=1e-3)
+
+
+def test_objects_that_touch_have_peaks_of_their_own(generator):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:30, 20:40] = 2
+    pair = [SourceObject(name, 2, np.ones((10, 10), bool), 20, x0) for name, x0 in (("a", 20), ("b", 30))]
+    made = generator.generate([mask], [0], sky=Sky(rms=RMS), objects=[pair], peaks=[[15.0, 150.0]], exact=True)[0]
+    assert peaks_of(made, pair) == pytest.approx([15 * RMS, 150 * RMS], rel=1e-4)
+
+
+def test_nothing_is_brought_to_anything_without_a_mask(generator, field):
+    mask, _ = field
+    made = [
+        generator(mask, seed=2, unconditional=True, **more)
+        for more in ({}, {"peak_snr": 500, "exact": True}, {"flux": 1})
+    ]
+    np.testing.assert_array_equal(made[0].image, made[1].image)
+    np.testing.assert_array_equal(made[0].image, made[2].image)
+    assert made[1].provenance["peaks_exact"] is False
+
+
+# ---------------------------------------------------------------- the sky
 
 
 def test_a_full_mask_leaves_nothing_to_measure_noise_on(generator):
@@ -138,10 +322,12 @@ def test_north_is_up_and_east_is_left_where_no_wcs_is_given(generator):
 
 
 def test_provenance_tells_how_it_was_made(generator, masks, weights, tmp_path):
-    cutout = generator(masks[0], seed=9, sampler="heun", num_steps=3, guidance_scale=2.0, sky=Sky(rms=RMS))
+    cutout = generator(masks[0], seed=9, sampler="heun", num_steps=3, guidance=Guidance(peak=2.0), sky=Sky(rms=RMS))
     write_cutout(tmp_path / "made.fits", cutout)
     told = json.loads(fits.getheader(tmp_path / "made.fits")["RADIFF"])
-    asked = {"seed": 9, "sampler": "heun", "num_steps": 3, "guidance_scale": 2.0, "unconditional": False}
+    asked = {"seed": 9, "sampler": "heun", "num_steps": 3, "unconditional": False, "precision": "fp32"}
+    asked |= {"guidance": {"mask": 1.0, "peak": 2.0, "background": 1.0, "beam": 1.0}, "beam_pixels": 3.0}
+    asked |= {"background": "none", "background_image": "", "peaks_exact": False}
     assert {key: told[key] for key in asked} == asked
     assert told["rms_asked"] == RMS
     assert told["weights"] == weights.name
@@ -165,28 +351,123 @@ def test_images_come_batch_by_batch_and_steps_are_told(generator, masks):
     assert len(steps) == 2
     assert len(list(made)) == 7
     assert len(steps) == 6
+    for sampler in SAMPLERS:
+        steps.clear()
+        generator(masks[0], sampler=sampler, num_steps=3, on_step=lambda: steps.append(1))
+        assert len(steps) == 3
 
 
-@pytest.mark.parametrize("sampler", ["euler", "heun", "dpm++", "unipc"])
-def test_flow_samplers(generator, masks, sampler):
-    for steps in (1, 4):
-        assert np.isfinite(generator(masks[0], sampler=sampler, num_steps=steps).image).all()
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, generator):
+    """Weights of every objective."""
+    folder = tmp_path_factory.mktemp("objectives")
+    kinds = {
+        name: Generator(tiny_weights(folder / name, objective=name), "cpu", "fp32") for name in ("flow", "v", "eps")
+    }
+    return kinds | {"angle": generator}
 
 
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm++", "unipc", "heun"])
-def test_v_samplers(tmp_path_factory, masks, sampler):
-    folder = tmp_path_factory.getbasetemp() / "v-weights"
-    if not folder.is_dir():
-        tiny_weights(folder, objective="v")
-    generator = Generator(folder)
-    both = generator.generate(masks[:2], [0, 1], sampler=sampler, num_steps=2)
-    alone = generator(masks[1], seed=1, sampler=sampler, num_steps=2)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("objective", ["angle", "flow", "v", "eps"])
+def test_every_sampler_works_with_all_weights(trained, masks, objective, sampler):
+    both = trained[objective].generate(masks[:2], [0, 1], sampler=sampler, num_steps=4)
+    alone = trained[objective](masks[1], seed=1, sampler=sampler, num_steps=4)
     assert np.isfinite(alone.image).all()
-    np.testing.assert_allclose(both[1].image, alone.image, rtol=0, atol=1e-4 * alone.rms)
+    # in the networks' own units: a random network that is to say the noise says nearly none, and its images explode
+    one, two = (np.arcsinh(made.image / (4 * made.rms)) for made in (both[1], alone))
+    np.testing.assert_allclose(one, two, rtol=0, atol=2e-4)
+    if objective != "eps":
+        assert np.abs(two).max() < 10
+        assert np.isfinite(trained[objective](masks[0], sampler=sampler, num_steps=1).image).all()
+
+
+def test_what_weights_say_of_sampling_is_the_default(weights, masks, tmp_path):
+    folder = shutil.copytree(weights, tmp_path / "w")
+    manifest = json.loads((folder / "radiff.json").read_text())
+    assert Generator(folder, "cpu", "fp32").defaults.detail == 0.3
+    manifest["sampling"] = {"sampler": "adams", "num_steps": 3, "detail": 0.7, "guidance": {"mask": 1.5}}
+    (folder / "radiff.json").write_text(json.dumps(manifest))
+    generator = Generator(folder, "cpu", "fp32")
+    told = generator(masks[0]).provenance
+    assert (told["sampler"], told["num_steps"], told["detail"], told["guidance"]["mask"]) == ("adams", 3, 0.7, 1.5)
+    assert generator(masks[0], guidance=Guidance()).provenance["guidance"]["mask"] == 1.0
+    assert generator(masks[0], detail=0.0).provenance["detail"] == 0.0
+
+
+def test_half_precision_is_near(generator, weights, masks, backdrop):
+    half = Generator(weights, "cpu", "bf16")
+    assert half.precision == "bf16" and next(half.denoiser.parameters()).dtype == torch.bfloat16
+    for options in ({}, {"backdrop": backdrop, "detail": 1.0}):
+        one, two = (g(masks[0], seed=1, sky=Sky(rms=RMS), **options).image for g in (generator, half))
+        assert two.dtype == np.float32
+        assert 0 < np.abs(one - two).mean() < 0.1 * RMS
+
+
+# ---------------------------------------------------------------- tiles
+
+
+@pytest.mark.parametrize("config", [AutoencoderConfig(channels=(8, 16)), AutoencoderConfig(2, (16, 32), 2)])
+@pytest.mark.parametrize(("height", "width"), [(24, 200), (130, 65), (64, 89), (88, 88)])
+@torch.no_grad()
+def test_tiles_are_the_whole(config, height, width):
+    """As deep as the presets cpu and gpu, with weights that let the neighbours be heard: equal to 1e-5 of the width."""
+    torch.manual_seed(0)
+    network = Autoencoder(config).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    latents = torch.randn(1, 16, height, width)
+    calls = []
+
+    def decode(part):
+        calls.append(part.shape[-2:])
+        return network.decode(part)
+
+    whole = network.decode(latents)
+    tiles = pipeline._tiled(decode, latents, 4, *pipeline.DECODED)
+    assert tiles.shape == (1, 1, 4 * height, 4 * width)
+    assert (tiles - whole).abs().max() < 1e-5 * whole.std()
+    assert max(max(shape) for shape in calls) <= 88
+    assert len(calls) == (1 if max(height, width) <= 88 else -(-height // 64) * -(-width // 64))
+    scaled = whole / whole.std()
+    latents = network.encode(scaled)
+    tiles = pipeline._tiled(network.encode, scaled, 0.25, *(4 * n for n in pipeline.DECODED))
+    assert tiles.shape == latents.shape
+    assert (tiles - latents).abs().max() < 1e-5 * latents.std()
+
+
+# ---------------------------------------------------------------- warnings and refusals
+
+
+@pytest.mark.parametrize(("beam", "shown"), [(Beam(3.0, 3.0), "1.67"), (Beam(18.0, 18.0), "10")])
+def test_beams_outside_of_what_the_weights_know_warn(generator, masks, beam, shown):
+    with pytest.warns(
+        UserWarning, match=f"a beam of {shown} pixels is asked for; the weights know beams of 2 to 8 pixels"
+    ):
+        generator(masks[0], sky=Sky(beam=beam))
+    generator(masks[0], sky=Sky(beam=beam), beams=[0.0])  # not asked
+    generator(masks[0], sky=Sky(beam=beam), beams=[3.0])
+
+
+def test_the_beam_is_that_of_the_sky_unless_another_is_given(generator, masks):
+    wide = generator(masks[0], seed=1, sky=Sky(beam=Beam(7.2, 7.2)))
+    assert wide.provenance["beam_pixels"] == 4.0
+    other = generator(masks[0], seed=1, beams=[4.0])
+    np.testing.assert_allclose(other.image, wide.image, rtol=1e-6, atol=1e-6 * wide.rms)
+    assert (wide.beam, other.beam) == (Beam(7.2, 7.2), Beam(5.4, 5.4))
+
+
+def test_weights_without_a_background_condition_warn(tmp_path, masks, backdrop):
+    generator = Generator(tiny_weights(tmp_path / "bare", context=0), "cpu", "fp32")
+    plain = generator(masks[0], seed=1)
+    with pytest.warns(UserWarning, match="these weights know no background condition; the background is not used"):
+        seen = generator(masks[0], seed=1, backdrop=backdrop)
+    # the network does not see it; level and noise are those of the background all the same
+    scale = np.polyfit(plain.image.ravel(), seen.image.ravel(), 1)
+    np.testing.assert_allclose(np.polyval(scale, plain.image), seen.image, atol=1e-3 * seen.rms)
 
 
 def test_weights_without_a_flux_scale_warn(tmp_path, masks):
-    generator = Generator(tiny_weights(tmp_path / "paper", scaling="paper"))
+    generator = Generator(tiny_weights(tmp_path / "paper", scaling="paper"), "cpu", "fp32")
     with pytest.warns(UserWarning, match="the scaling 'paper' of these weights has no inverse"):
         cutout = generator(masks[0], sky=Sky(rms=RMS))
     assert cutout.provenance["flux_scale"].startswith("none")
@@ -202,7 +483,7 @@ def test_reconstruction_keeps_units(generator, make_map):
 
 
 def test_endless_numbers_are_refused(tmp_path, masks):
-    generator = Generator(tiny_weights(tmp_path / "eps", objective="eps"))
+    generator = Generator(tiny_weights(tmp_path / "eps", objective="eps"), "cpu", "fp32")
     generator.autoencoder.latent_std.fill_(100.0)
     with pytest.raises(InputError, match="seed 7 is not finite after 1 steps of 'ddim'"):
         generator(masks[0], seed=7, num_steps=1)
@@ -211,9 +492,9 @@ def test_endless_numbers_are_refused(tmp_path, masks):
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.zeros((62, 64)), "mask 1 has 64 x 62 pixels; sides must be multiples of 4 from 64 to 512"),
+        (np.zeros((62, 64)), "mask 1 has 64 x 62 pixels; sides must be multiples of 4 from 64 to 2048"),
         (np.zeros((64, 60)), "mask 1 has 60 x 64 pixels"),
-        (np.zeros((516, 64)), "mask 1 has 64 x 516 pixels"),
+        (np.zeros((2052, 64)), "mask 1 has 64 x 2052 pixels"),
         (np.zeros((2, 64, 64)), "two axes"),
         (np.pad([[7.0]], ((40, 23), (12, 51))), r"value 7 at \(12, 40\) is no class"),
     ],
@@ -226,15 +507,21 @@ def test_masks_that_do_not_fit(generator, mask, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sampler": "ddim"}, "'ddim' is no sampler of these weights; there are: euler, heun"),
+        ({"sampler": "nonsense"}, "'nonsense' is no sampler; there are: euler, heun, adams"),
         ({"num_steps": 0}, "num_steps is 0"),
         ({"num_steps": 1001}, "from 1 to 1000"),
-        ({"guidance_scale": -1.0}, "guidance_scale is -1"),
-        ({"guidance_scale": float("nan")}, "guidance_scale is nan"),
+        ({"detail": -0.1}, r"detail is -0\.1; it must be from 0 to 1"),
+        ({"detail": 1.5}, r"detail is 1\.5"),
+        ({"detail": float("nan")}, "detail is nan"),
         ({"seeds": [1, 2]}, "2 seeds for 1 masks"),
         ({"sky": [Sky(), Sky()]}, "2 skies for 1 masks"),
         ({"peaks": [None, None]}, "2 peaks for 1 masks"),
-        ({"peaks": [np.zeros((3, 3))]}, "the peaks of mask 0 have the shape"),
+        ({"peaks": [[1.0, 2.0, 3.0]]}, "3 peaks for the 0 objects of mask 0; give one an object"),
+        ({"fluxes": [[1.0]]}, "1 fluxes for the 0 objects of mask 0; give one an object"),
+        ({"fluxes": []}, "0 fluxes for 1 masks"),
+        ({"backdrops": [None, None]}, "2 backdrops for 1 masks"),
+        ({"beams": [3.0, 3.0]}, "2 beams for 1 masks"),
+        ({"objects": [[], []]}, "2 objects for 1 masks"),
     ],
 )
 def test_options_that_do_not_fit(generator, options, message):
@@ -251,6 +538,13 @@ def test_devices():
         _device("tpu")
 
 
+def test_precisions_and_backends(weights):
+    with pytest.raises(InputError, match="'fp8' is no precision; there are: auto, fp32, bf16"):
+        Generator(weights, "cpu", "fp8")
+    with pytest.raises(InputError, match="'jax' is no backend; there are: torch, openvino"):
+        Generator(weights, "cpu", "fp32", "jax")
+
+
 def test_weights_that_cannot_be_used(weights, tmp_path):
     with pytest.raises(InputError, match="no such weights folder"):
         Generator(tmp_path / "none")
@@ -262,7 +556,18 @@ def test_weights_that_cannot_be_used(weights, tmp_path):
         Generator(bad_inputs.incomplete_weights(weights, tmp_path))
 
 
-@pytest.mark.parametrize("change", [{"scaling": None}, {"diffusion": {"spin": 1}}, {"sampling": {"speed": 2}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scaling": None},
+        {"diffusion": {"spin": 1}},
+        {"diffusion": {"objective": "x0"}},
+        {"sampling": {"speed": 2}},
+        {"sampling": {"guidance_scale": 1.0}},
+        {"sampling": {"guidance": {"flux": 2.0}}},
+        {"sampling": {"guidance": {"mask": -2.0}}},
+    ],
+)
 def test_settings_of_another_version(weights, tmp_path, change):
     folder = shutil.copytree(weights, tmp_path / "other")
     manifest = json.loads((folder / "radiff.json").read_text()) | change

@@ -1,5 +1,6 @@
 """Mask files to requests, and generated cutouts to a collection that grows, resumes and is never half-written."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -10,13 +11,17 @@ import bad_inputs
 from radiff.data.collection import Collection, read_index
 from radiff.errors import InputError
 from radiff.generate import (
+    BackdropFile,
     Generator,
     Request,
     Sky,
+    add_backdrops,
     already_made,
     arguments,
+    draw_peaks,
     draw_quicklook,
     empty_requests,
+    find_backdrops,
     fitting,
     prepare_requests,
     read_requests,
@@ -29,7 +34,7 @@ from radiff.sky import Beam, read_cutout, write_cutout
 
 @pytest.fixture(scope="module")
 def generator(weights):
-    return Generator(weights, "cpu")
+    return Generator(weights, "cpu", "fp32")
 
 
 @pytest.fixture
@@ -140,7 +145,127 @@ def test_seeds_copies_and_what_is_asked():
     mask = np.zeros((64, 64), np.uint8)
     mask[3:5, 3:5] = 2
     (peaked,) = prepare_requests([Request("m", mask, Sky())], peak_snr=20)
-    np.testing.assert_array_equal(peaked.peaks, np.where(mask, 20, 0))
+    assert (peaked.peaks, peaked.fluxes) == ((20.0,), None)
+    (bright,) = prepare_requests([Request("m", mask, Sky())], flux=0.01)
+    assert (bright.peaks, bright.fluxes) == (None, (0.01,))
+
+
+def annotated(folder, peaks=(8.0, None, 120.0)):
+    """A mask with an image, whose annotation says the peaks of its three objects; the path of the JSON."""
+    path = bad_inputs.good_annotation(folder)
+    document = json.loads(path.read_text())
+    for one, peak in zip(document["objs"], peaks, strict=True):
+        if peak is not None:
+            one["peak_snr"] = peak
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_peaks_the_same_drawn_or_real(tmp_path):
+    (request,), _ = read_requests([annotated(tmp_path)])
+    objects = request.sources
+    assert [one.name for one in objects] == ["S1", "S2", "S3"]
+    assert draw_peaks(objects, 20) == (20.0, 20.0, 20.0)
+    assert draw_peaks(objects, "real", seed=3) == (8.0, 0.0, 120.0)  # one is not known: not asked
+    many = objects * 2000
+    drawn = np.log(draw_peaks(many, (5.0, 100.0), seed=1))
+    assert np.log(5) <= drawn.min() and drawn.max() <= np.log(100)
+    assert np.histogram(drawn, 4, (np.log(5), np.log(100)))[0] == pytest.approx([1500] * 4, rel=0.1)  # even in the log
+    assert draw_peaks(objects, (5.0, 100.0), 1) == draw_peaks(objects, (5.0, 100.0), 1)
+    assert draw_peaks(objects, (5.0, 100.0), 1) != draw_peaks(objects, (5.0, 100.0), 2)
+    assert draw_peaks(objects, (7.0, 7.0)) == pytest.approx((7.0, 7.0, 7.0))
+    copies = prepare_requests([request], seed=5, per_mask=2, peak_snr=(5.0, 100.0))
+    assert [c.peaks for c in copies] == [draw_peaks(objects, (5.0, 100.0), seed) for seed in (5, 6)]
+
+
+def test_what_was_asked_is_written_with_the_object(generator, tmp_path):
+    (request,), _ = read_requests([annotated(tmp_path / "in")])
+    (request,) = prepare_requests([request], peak_snr="real")
+    request = replace(request, fluxes=(0.0, 0.01, 0.0))
+    asked = [(o.info.get("asked_peak_snr"), o.info.get("asked_flux_jy")) for o in request.objects().objects]
+    assert asked == [(8.0, None), (None, 0.01), (120.0, None)]
+    (row,) = write_generated(tmp_path / "out", made(generator, [request]))
+    back = read_annotation(tmp_path / "out" / row.annotation).objects
+    assert [(o.info.get("asked_peak_snr"), o.info.get("asked_flux_jy")) for o in back] == asked
+
+
+def test_the_generator_is_given_all_that_is_asked(requests):
+    files = [BackdropFile(bad_inputs.READ_ONLY / f"{k}.fits", None, "other") for k in range(3)]
+    asked = add_backdrops(prepare_requests(requests, seed=3, peak_snr=9.0, flux=0.1), "other", files)
+    columns = arguments(asked)
+    assert columns["seeds"] == [3, 4, 5, 6, 7]
+    assert columns["peaks"] == [(9.0,) * len(r.sources) for r in requests]
+    assert columns["fluxes"] == [(0.1,) * len(r.sources) for r in requests]
+    assert [len(objects) for objects in columns["objects"]] == [len(r.sources) for r in requests]
+    assert columns["backdrops"] == [r.backdrop for r in asked]
+
+
+# ---------------------------------------------------------------- backgrounds
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Three annotated images in one folder."""
+    for k in range(3):
+        bad_inputs.good_annotation(tmp_path / "in", f"i{k}.fits")
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("mode", ["self", "self-masked"])
+def test_backgrounds_of_the_mask_s_own_image(images, mode):
+    asked = add_backdrops(prepare_requests(read_requests([images])[0], seed=4), mode)
+    assert [r.backdrop.image.name for r in asked] == ["i0.fits", "i1.fits", "i2.fits"]
+    assert [(r.backdrop.mode, r.backdrop.seed, r.backdrop.mask) for r in asked] == [
+        (mode, r.seed, r.path) for r in asked
+    ]
+    bright = asked[0].backdrop.load().snr[bad_inputs.class_mask() > 0].max()
+    assert bright > 30 if mode == "self" else bright < 10
+
+
+def test_backgrounds_of_other_images(images):
+    asked = add_backdrops(prepare_requests(read_requests([images])[0], seed=4), "other")
+    assert all(r.backdrop.image != r.image and r.backdrop.mode == "other" for r in asked)
+    assert all(r.backdrop.mask.stem == f"mask_{r.backdrop.image.stem}" for r in asked)
+    again = add_backdrops(prepare_requests(read_requests([images])[0], seed=4), "other")
+    assert [r.backdrop for r in asked] == [r.backdrop for r in again]
+    with pytest.raises(InputError, match="needs at least two images"):
+        add_backdrops(asked[:1], "other")
+
+
+def test_backgrounds_from_elsewhere(images, tmp_path, requests):
+    plain = bad_inputs.good_image(tmp_path)
+    files = find_backdrops([plain, images])
+    assert [(f.image.name, f.mask and f.mask.name, f.mode) for f in files] == [
+        ("good.fits", None, "other"),
+        *((f"i{k}.fits", f"mask_i{k}.json", "other") for k in range(3)),
+    ]
+    several = prepare_requests(requests * 8, seed=2)
+    asked = add_backdrops(several, "other", files)
+    assert {r.backdrop.image for r in asked} == {f.image for f in files}
+    assert [r.backdrop.seed for r in asked] == [r.seed for r in several]
+    assert add_backdrops(several[3:5], "other", files) == asked[3:5]  # by the seed alone
+
+
+def test_backgrounds_of_a_collection_by_split(generator, requests, tmp_path):
+    halves = [replace(r, split="train" if k < 3 else "val") for k, r in enumerate(requests)]
+    write_generated(tmp_path, made(generator, halves))
+    assert [f.image.name for f in find_backdrops([tmp_path], "val")] == ["m3.fits", "m4.fits"]
+    assert len(find_backdrops([tmp_path])) == 5
+    for one in find_backdrops([tmp_path]):
+        assert one.load().snr.shape == (64, 64)
+
+
+def test_backgrounds_that_there_are_not(tmp_path, requests, images):
+    with pytest.raises(InputError, match="no image of its own for the background mode 'self'; use --background-from"):
+        add_backdrops(requests, "self")
+    write_mask(tmp_path / "m.png", bad_inputs.class_mask())
+    with pytest.raises(InputError, match=r"m\.png: the mask has no image of its own"):
+        add_backdrops(read_requests([tmp_path / "m.png"])[0], "self-masked")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no background images found; give FITS images or a collection"):
+        find_backdrops([tmp_path / "empty"])
+    with pytest.raises(InputError, match="no such file or folder"):
+        find_backdrops([tmp_path / "none"])
 
 
 def test_masks_that_do_not_fit_are_named(generator, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from conftest import Injected
 from radiff.errors import InputError
 from radiff.generate import Sky, measure_noise, peaks_image
+from radiff.masks import SourceObject, mask_to_objects
 from radiff.sky import Beam, Cutout
 
 
@@ -56,11 +57,38 @@ def test_too_few_pixels_are_not_measured():
 def test_peaks_by_object():
     mask = np.zeros((8, 8), np.uint8)
     mask[1:3, 1:3], mask[5, 5], mask[6, 1] = 2, 3, 2
-    image = peaks_image(mask, 50)
+    objects = mask_to_objects(mask)
+    image = peaks_image((8, 8), objects, 50)
+    assert image.dtype == np.float32
     np.testing.assert_array_equal(image, np.where(mask, 50, 0))
-    each = peaks_image(mask, [10, 20, 30])
-    assert sorted({float(each[1, 1]), float(each[5, 5]), float(each[6, 1])}) == [10, 20, 30]
-    assert (each[1:3, 1:3] == each[1, 1]).all()
+    each = peaks_image((8, 8), objects, [10, 20, 30])
+    for item, peak in zip(objects, (10, 20, 30), strict=True):
+        assert (each[item.slices][item.stamp] == peak).all()
     assert (each[mask == 0] == 0).all()
-    with pytest.raises(InputError, match="2 peaks for 3 objects"):
-        peaks_image(mask, [1, 2])
+    np.testing.assert_array_equal(each, peaks_image((8, 8), objects, np.array([10.0, 20.0, 30.0])))
+    assert not peaks_image((8, 8), [], []).any() and not peaks_image((8, 8), [], 5.0).any()
+
+
+def test_peaks_where_objects_overlap_are_those_of_the_larger_class():
+    big, small = (SourceObject("", value, np.ones((4, 4), bool), 1, at) for value, at in ((3, 1), (2, 3)))
+    for objects, peaks in (((big, small), (7, 9)), ((small, big), (9, 7))):
+        image = peaks_image((8, 8), objects, peaks)
+        assert (image[1:5, 1:5] == 7).all() and (image[1:5, 5:7] == 9).all()
+
+
+@pytest.mark.parametrize("peaks", [[1.0, -2.0], [1.0, float("nan")], [float("inf"), 1.0], -5.0])
+def test_peaks_that_are_none(peaks):
+    objects = [SourceObject("", 2, np.ones((2, 2), bool), 1, at) for at in (1, 5)]
+    with pytest.raises(InputError, match="is no number or negative; give it in units of the rms, 0: not asked"):
+        peaks_image((8, 8), objects, peaks)
+
+
+def test_peaks_must_be_as_many_as_objects():
+    objects = [SourceObject("", 2, np.ones((2, 2), bool), 1, at) for at in (1, 5)]
+    with pytest.raises(InputError, match="3 peaks for 2 objects"):
+        peaks_image((8, 8), objects, [1, 2, 3])
+
+
+def test_beam_in_pixels():
+    assert Sky(beam=Beam(8.0, 2.0, 30.0), pixel_scale=0.5).beam_pixels == pytest.approx(8.0)
+    assert Sky().beam_pixels == pytest.approx(3.0)

@@ -14,13 +14,18 @@ from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.models.io import (
     MANIFEST,
     Part,
+    copy_weights,
     describe_weights,
     find_weights,
     load_autoencoder,
     load_denoiser,
+    load_features,
+    load_segmenter,
     read_manifest,
     save_weights,
 )
+from radiff.models.resnet import ResNet18, ResNetConfig
+from radiff.models.segmenter import LightUNetConfig, build_segmenter, segmenter_config
 
 INFO = {"scaling": {"name": "snr-asinh", "softness": 2.0}, "diffusion": {"objective": "flow"}}
 
@@ -200,3 +205,41 @@ def test_the_weights_in_the_package_are_whole():
     read_manifest(folder)
     network = load_autoencoder(folder)
     assert (network.latent_std > 0).all()
+
+
+def test_features_and_segmenter_round_trip(tmp_path):
+    torch.manual_seed(0)
+    features = ResNet18(ResNetConfig(widths=(4, 4, 8, 8)))
+    segmenter = build_segmenter(LightUNetConfig((8, 16), 4))
+    parts = {
+        "features": Part(features, features.config.to_dict()),
+        "segmenter": Part(segmenter, segmenter_config(segmenter)),
+    }
+    folder = save_weights(tmp_path / "w", parts, {"scaling": {"name": "snr-asinh"}})
+    for network, load in ((features, load_features), (segmenter, load_segmenter)):
+        back = load(folder)
+        assert same(back, network) and back.config == network.config and not back.training
+    assert set(describe_weights(folder)["networks"]) == {"features", "segmenter"}
+    copied = copy_weights(folder, tmp_path / "half", "bfloat16", {"segmenter": {"iou": 0.7}})
+    assert read_manifest(copied)["validation"] == {"segmenter": {"iou": 0.7}}
+    assert load_features(copied).config == features.config
+    assert torch.equal(load_features(copied).bn1.running_mean, features.bn1.running_mean)
+
+
+def test_a_part_that_is_not_there_is_named(folder):
+    for part, load in (("features", load_features), ("segmenter", load_segmenter)):
+        with pytest.raises(InputError, match=f"w: has no {part}; run 'radiff train {part}'"):
+            load(folder)
+
+
+def test_a_segmenter_of_another_kind_is_refused(tmp_path):
+    network = build_segmenter(LightUNetConfig((8, 16), 4))
+    part = Part(network, segmenter_config(network) | {"kind": "vgg"})
+    folder = save_weights(tmp_path / "w", {"segmenter": part}, {"scaling": {"name": "snr-asinh"}})
+    with pytest.raises(InputError, match=r"config\.json: describes no segmenter \('vgg' is no kind of segmenter"):
+        load_segmenter(folder)
+
+
+def test_default_weights_of_each_part_have_a_folder():
+    names = [find_weights("default", part).name for part in ("autoencoder", "denoiser", "features", "segmenter")]
+    assert names == ["vla", "vla", "vla-features", "vla-segmenter"]

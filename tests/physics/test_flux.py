@@ -13,7 +13,7 @@ from tiny_collection import BACKGROUND, PEAK, RMS, tiny_collection
 
 @pytest.fixture
 def pack(tmp_path):
-    return build_pack(tiny_collection(tmp_path / "c", 3, 1, empty=0), tmp_path / "p", SnrAsinh(), workers=1)
+    return build_pack(tiny_collection(tmp_path / "c", 3, 1, empty=0), tmp_path / "p", SnrAsinh(2.0), workers=1)
 
 
 def test_the_injected_peak_comes_back_in_jansky(pack):
@@ -47,6 +47,6 @@ def test_flux_through_an_exact_autoencoder(pack):
     image = torch.from_numpy(np.array(pack.images))[:, None]
     rebuilt = network.decode(network.encode(image))[:, 0].numpy()
     for k, row in enumerate(pack.info["rows"]):
-        back = SnrAsinh().inverse(rebuilt[k], row["background"], row["rms"])
+        back = SnrAsinh(2.0).inverse(rebuilt[k], row["background"], row["rms"])
         assert back[3, 5] == pytest.approx(BACKGROUND + PEAK, rel=1e-4)
         assert np.unravel_index(back.argmax(), back.shape) == (3, 5)

@@ -1,25 +1,34 @@
-"""The two tasks' losses against what a pencil gives, and the measured latent scale."""
+"""The two tasks' losses against what a pencil gives, what a denoiser is told, and the latent scale."""
+
+import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from conftest import wake
 from radiff.data.loader import Batch
-from radiff.diffusion.objectives import DiffusionConfig, Objective
+from radiff.diffusion.objectives import OBJECTIVES, DiffusionConfig, Objective
 from radiff.models.autoencoder import LOG_VARIANCE_START, Autoencoder, AutoencoderConfig
 from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.training.autoencoder import AutoencoderLoss, AutoencoderTask
 from radiff.training.config import AutoencoderSettings, DenoiserSettings
-from radiff.training.denoiser import DenoiserLoss, DenoiserTask, source_weight
+from radiff.training.denoiser import DenoiserLoss, DenoiserTask, drop_objects, peak_weight, source_weight
 
-SMALL = DenoiserConfig(channels=(32, 32), layers=1, attention=(False, True), head_width=16)
-SETTINGS = DenoiserSettings(channels=(32, 32), layers=1, attention=(False, True), head_width=16)
+SIZES = {"channels": (32, 32), "layers": 1, "attention": (False, True), "head_width": 16, "context": 16}
+SMALL = DenoiserConfig(**SIZES)
+SETTINGS = DenoiserSettings(**SIZES)
+DROPOUTS = ("mask_dropout", "peak_dropout", "object_dropout", "background_dropout", "beam_dropout", "self_share")
+KEEP = SETTINGS.model_copy(update=dict.fromkeys(DROPOUTS, 0.0))
 
 
 def batch(count=2, size=32, seed=0):
+    """Noise, and one compact object of peak code 1.5 on pixels (10 to 13, 6 and 7)."""
     torch.manual_seed(seed)
     masks, peaks = torch.zeros(count, size, size, dtype=torch.long), torch.zeros(count, size, size)
     masks[:, 10:14, 6:8], peaks[:, 10:14, 6:8] = 2, 1.5
-    return Batch(torch.randn(count, 1, size, size), masks, peaks)
+    images, skies = torch.randn(2, count, 1, size, size)
+    return Batch(images, masks, peaks, skies, torch.linspace(2.0, 4.0, count))
 
 
 def generator():
@@ -62,14 +71,29 @@ def test_bright_pixels_and_the_spectrum_count():
 
 
 def test_measured_latents_have_zero_mean_and_unit_width():
+    """Of the noise: latent pixels on an object or beside one do not count."""
     task = AutoencoderTask(AutoencoderSettings(channels=(8, 16)), {"name": "snr-asinh"})
     batches = [batch(8, seed=k) for k in range(4)]
     for data in batches:
         data.images.mul_(3).add_(1)
+        data.images[data.masks[:, None] > 0] = 1000.0
     task.measure_latents(batches)
-    latents = torch.cat([task.autoencoder.encode(data.images) for data in batches]).transpose(0, 1).flatten(1)
-    torch.testing.assert_close(latents.mean(1), torch.zeros(12), atol=1e-4, rtol=0)
-    torch.testing.assert_close(latents.std(1), torch.ones(12), atol=1e-4, rtol=0)
+    latents = torch.cat([task.autoencoder.encode(data.images) for data in batches])
+    clear = torch.ones(8, 8, dtype=torch.bool)
+    clear[1:5, 0:3] = False  # the object lies on latent pixels (2 and 3, 1)
+    noise = latents[..., clear].transpose(0, 1).flatten(1)
+    torch.testing.assert_close(noise.mean(1), torch.zeros(16), atol=1e-4, rtol=0)
+    torch.testing.assert_close(noise.std(1), torch.ones(16), atol=1e-4, rtol=0)
+    assert latents[:, :, 2, 1].abs().max() > 50
+
+
+def test_where_objects_leave_too_little_all_latents_are_measured():
+    task = AutoencoderTask(AutoencoderSettings(channels=(8, 16)), {"name": "snr-asinh"})
+    data = batch(16)
+    data.masks.fill_(3)
+    task.measure_latents([data])
+    latents = task.autoencoder.encode(data.images).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(latents.std(1), torch.ones(16), atol=1e-4, rtol=0)
 
 
 def test_source_weight_covers_the_object_and_its_neighbours():
@@ -81,22 +105,70 @@ def test_source_weight_covers_the_object_and_its_neighbours():
     assert source_weight(masks, 4, 1.0).eq(1).all()
 
 
-@pytest.mark.parametrize("objective", ["flow", "eps", "v"])
-@torch.no_grad()
-def test_denoiser_loss_by_hand(objective):
-    """A new denoiser predicts zero, so its loss is the weighted mean square of the target."""
-    config, data = DiffusionConfig(objective), batch()
+def test_peak_weight_is_the_square_of_the_code_that_is_asked():
+    codes = torch.zeros(1, 16, 3, 3)
+    codes[0, 5, 1, 1], codes[0, 9, 1, 1], codes[0, 3, 2, 0] = 2.0, 1.0, 0.5
+    expected = torch.zeros(3, 3)
+    expected[1, 1], expected[2, 0] = 40.0, 2.5  # the brightest of a latent pixel
+    assert peak_weight(codes, 10.0)[0, 0].equal(expected)
+    assert not peak_weight(codes, 0.0).any()
+
+
+def loss_of(objective="angle", settings=KEEP, config=SMALL):
+    torch.manual_seed(1)
     autoencoder = Autoencoder(AutoencoderConfig(channels=(8, 16)))
-    loss_of = DenoiserLoss(Denoiser(SMALL), autoencoder, Objective(config), SETTINGS)
-    loss, figures = loss_of(data, generator())
+    return DenoiserLoss(Denoiser(config), autoencoder, Objective(DiffusionConfig(objective)), settings)
+
+
+def weight_by_hand(settings):
+    """1 on noise, `source_weight` on the object's latent pixels and those beside them, more where its peak is asked."""
+    weight = torch.ones(8, 8)
+    weight[1:5, 0:3] = settings.source_weight
+    weight[2:4, 1] += settings.peak_weight * 1.5**2
+    return weight
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("context", [0, 16])
+@torch.no_grad()
+def test_denoiser_loss_by_hand(objective, context):
+    """A new denoiser predicts zero, so its loss is the weighted mean square of the target."""
+    settings = KEEP.model_copy(update={"context": context})
+    task, data = loss_of(objective, settings, DenoiserConfig(**(SIZES | {"context": context}))), batch()
+    loss, figures = task(data, generator())
     random = generator()
-    clean = autoencoder.encode(data.images)
+    task.draw_conditions(data, random)
+    clean = task.autoencoder.encode(data.images)
     noise = torch.randn(clean.shape, generator=random)
-    *_, target = Objective(config).noised(clean, noise, Objective(config).draw_times(2, random))
-    error = target.square().mean(1, keepdim=True)
-    weight = source_weight(data.masks, 4, SETTINGS.source_weight)
+    angle = task.objective.draw_angles(2, random)[:, None, None, None]
+    slope = angle.cos() * noise - angle.sin() * clean
+    target = {"angle": slope, "v": slope, "flow": noise - clean, "eps": noise}[objective]
+    error, weight = target.square().mean(1), weight_by_hand(settings).expand(2, 8, 8)
     assert figures["mse"].item() == pytest.approx(error.mean().item(), rel=1e-5)
     assert loss.item() == pytest.approx(((error * weight).sum() / weight.sum()).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@torch.no_grad()
+def test_the_denoiser_is_given_what_sampling_will_give_it(objective, monkeypatch):
+    """Latents and time belong to the noise and the angle that were drawn, and an exact answer costs nothing."""
+    task, data, seen = loss_of(objective), batch(4), {}
+    random = generator()
+    conditions = task.draw_conditions(data, random)
+    clean = task.autoencoder.encode(data.images)
+    noise = torch.randn(clean.shape, generator=random)
+    angle = task.objective.draw_angles(4, random)
+
+    def spy(latents, time, asked):
+        seen.update(latents=latents, time=time, asked=asked)
+        return task.objective.target(clean, noise, angle)
+
+    monkeypatch.setattr(task.denoiser, "forward", spy)
+    loss, _ = task(data, generator())
+    assert loss.item() == 0
+    given, time = task.objective.asked(task.objective.noised(clean, noise, angle), angle)
+    assert seen["latents"].equal(given) and seen["time"].equal(time)
+    assert seen["asked"].planes.equal(conditions.planes) and seen["asked"].shown.equal(conditions.shown)
 
 
 def test_the_autoencoder_is_frozen():
@@ -110,35 +182,152 @@ def test_the_autoencoder_is_frozen():
     assert any(p.grad is not None for p in task.denoiser.parameters())
 
 
-@torch.no_grad()
-def test_conditions_are_dropped_at_their_rates(monkeypatch):
-    """Seen from the planes that reach the denoiser over many cutouts."""
-    seen = []
-    loss_of = DenoiserLoss(
-        Denoiser(SMALL),
-        Autoencoder(AutoencoderConfig(channels=(8, 16))),
-        Objective(DiffusionConfig("flow")),
-        DenoiserSettings(mask_dropout=0.25, peak_dropout=0.5),
-    )
+def test_every_weight_learns():
+    """Once the zeros that training starts at are gone, no part of the network is without a gradient."""
+    task = loss_of(settings=KEEP)
+    wake(task.denoiser)
+    task(batch(), generator())[0].backward()
+    idle = [name for name, p in task.denoiser.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == ["background.nothing"]  # every image has a background here
+    task.zero_grad()
+    task.settings = KEEP.model_copy(update={"background_dropout": 1.0})
+    task(batch(), generator())[0].backward()
+    assert task.denoiser.background.nothing.grad.any()
 
-    def spy(latents, time, planes):
-        seen.append(planes.unflatten(1, (5, 16)))
-        return torch.zeros_like(latents)
 
-    monkeypatch.setattr(loss_of.denoiser, "forward", spy)
-    loss_of(batch(400, 16), generator())
-    mask = seen[0][:, :4].flatten(1).any(1)
-    peak = seen[0][:, 4].flatten(1).any(1)
-    assert mask.float().mean().item() == pytest.approx(0.75, abs=0.07)
-    assert peak[mask].float().mean().item() == pytest.approx(0.5, abs=0.08)
-    assert not peak[~mask].any()
+# ---------------------------------------------------------------- what a denoiser is told
+
+
+@pytest.fixture(scope="module")
+def told():
+    """The conditions of 4000 cutouts of two objects, 3, 5 and 8 pixels a side, and what they were drawn from."""
+    rates = {"mask_dropout": 0.1, "peak_dropout": 0.5, "object_dropout": 0.3, "background_dropout": 0.2}
+    settings = SETTINGS.model_copy(update=rates | {"beam_dropout": 0.4, "self_share": 0.25})
+    task = loss_of(settings=settings)
+    count = 4000
+    random = torch.Generator().manual_seed(3)
+    masks, peaks = torch.zeros(count, 16, 16, dtype=torch.long), torch.zeros(count, 16, 16)
+    codes = (0.7 + 1.5 * torch.rand(2, count, generator=random)).half().float()[..., None, None]
+    masks[:, 2:7, 1:4], masks[:, 9:14, 10:15] = 2, 3
+    peaks[:, 2:7, 1:4], peaks[:, 9:14, 10:15] = codes
+    images, skies = torch.randn(2, count, 1, 16, 16, generator=random)
+    data = Batch(images, masks, peaks, skies, torch.full((count,), 3.0))
+    with torch.no_grad():
+        conditions = task.draw_conditions(data, generator())
+        latents = {"self": task.autoencoder.encode(images), "sky": task.autoencoder.encode(skies)}
+    planes = F.pixel_shuffle(conditions.planes, 4)
+    return settings, conditions, planes, data, latents
+
+
+def drops(told):
+    """For each condition, whether it was dropped, (count,) bool."""
+    _, conditions, planes, _, latents = told
+    mask = ~planes[:, :4].flatten(1).any(1)
+    own = conditions.background.isclose(latents["self"], atol=1e-6).flatten(1).all(1)
+    return {"mask": mask, "background": ~conditions.has_background, "beam": conditions.beam == 0, "self": own}
+
+
+def rate(values):
+    """Share of True, and three times its standard error."""
+    share = values.float().mean().item()
+    return share, 3 * math.sqrt(0.25 / len(values))
+
+
+def test_conditions_are_dropped_at_their_rates(told):
+    expected = {"mask": 0.1, "background": 0.2, "beam": 0.4, "self": 0.25}
+    for name, dropped in drops(told).items():
+        share, error = rate(dropped)
+        assert share == pytest.approx(expected[name], abs=error), name
+    _, conditions, planes, data, latents = told
+    kept = ~drops(told)["mask"]
+    onehot = F.one_hot(data.masks, 4).movedim(-1, 1).float()
+    assert planes[kept, :4].equal(onehot[kept])  # what is kept is whole
+    sky = ~drops(told)["self"]
+    torch.testing.assert_close(conditions.background[sky], latents["sky"][sky], atol=1e-5, rtol=1e-5)
+    assert set(conditions.beam.unique().tolist()) == {0.0, 3.0}
+
+
+def test_peaks_are_dropped_by_cutout_and_by_object(told):
+    _, _, planes, data, _ = told
+    kept, peaks = ~drops(told)["mask"], planes[:, 4]
+    assert not peaks[~kept].any()  # no mask, no peaks
+    first, second = peaks[:, 4, 2] > 0, peaks[:, 11, 12] > 0
+    none = (~first & ~second)[kept]
+    # a half have none because of the cutout, and of the other half each object is asked with 0.7
+    assert rate(none)[0] == pytest.approx(0.5 + 0.5 * 0.3**2, abs=rate(none)[1])
+    for asked in (first, second):
+        assert rate(asked[kept])[0] == pytest.approx(0.5 * 0.7, abs=rate(asked[kept])[1])
+    both = (first & second)[kept]
+    assert rate(both)[0] == pytest.approx(0.5 * 0.7**2, abs=rate(both)[1])  # one object knows nothing of the other
+    asked = peaks > 0
+    assert peaks[asked].equal(data.peaks[asked])
+    for box in (asked[:, 2:7, 1:4], asked[:, 9:14, 10:15]):
+        assert (box.flatten(1).all(1) | ~box.flatten(1).any(1)).all()  # all pixels of an object or none
+
+
+def test_each_condition_is_dropped_on_its_own(told):
+    dropped = drops(told)
+    peaks = ~told[2][:, 4].flatten(1).any(1)
+    pairs = [(a, b) for a in dropped for b in dropped if a < b]
+    for a, b in pairs:
+        joint = rate(dropped[a] & dropped[b])
+        assert joint[0] == pytest.approx(rate(dropped[a])[0] * rate(dropped[b])[0], abs=joint[1]), (a, b)
+    kept = ~dropped["mask"]
+    for name in ("background", "beam", "self"):
+        joint = rate((peaks & dropped[name])[kept])
+        assert joint[0] == pytest.approx(rate(peaks[kept])[0] * rate(dropped[name][kept])[0], abs=joint[1]), name
+
+
+def test_how_much_of_a_background_is_shown(told):
+    """Drawn evenly, with a seventh of the cutouts at each end; what is shown is the veiled background."""
+    _, conditions, *_ = told
+    detail = conditions.detail
+    for end in (0.0, 1.0):
+        assert rate(detail == end)[0] == pytest.approx(1 / 7, abs=rate(detail)[1])
+    inner = detail[(detail > 0) & (detail < 1)]
+    assert torch.histc(inner, 5, 0, 1).tolist() == pytest.approx([len(inner) / 5] * 5, rel=0.15)
+    clear = detail == 1
+    assert conditions.shown[clear].equal(conditions.background[clear])
+    a = ((1 - detail) * math.pi / 2)[:, None, None, None]
+    veil = ((conditions.shown - a.cos() * conditions.background) / a.sin())[(detail < 0.99)]
+    assert veil.mean().item() == pytest.approx(0, abs=0.01) and veil.std().item() == pytest.approx(1, abs=0.01)
+
+
+def test_nothing_is_dropped_where_nothing_is_to_be():
+    task, data = loss_of(), batch(50)
+    data.peaks[:, 20:24, 20:24] = 0.9
+    conditions = task.draw_conditions(data, generator())
+    assert F.pixel_shuffle(conditions.planes, 4)[:, 4].equal(data.peaks)
+    assert conditions.beam.equal(data.beams) and conditions.has_background.all()
+
+
+def test_without_a_background_condition_none_is_drawn():
+    config = DenoiserConfig(**(SIZES | {"context": 0}))
+    conditions = loss_of(config=config).draw_conditions(batch(), generator())
+    assert conditions.background is conditions.shown is conditions.has_background is None
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.0, 20_000), (1.0, 0), (0.15, 17_000)])
+def test_objects_are_dropped_whole(share, left):
+    """20,000 objects of 6 pixels: each keeps all of its pixels or none, and images draw for themselves."""
+    random = torch.Generator().manual_seed(0)
+    codes = (3 * torch.rand(1000, 20, generator=random)).half().float().clamp(min=0.01)
+    peaks = torch.cat([codes.repeat_interleave(6, 1), torch.zeros(1000, 10)], 1).view(1000, 1, 130)
+    kept = drop_objects(peaks, torch.rand(1000, generator=random), share)
+    assert not kept[..., 120:].any()
+    objects = kept[:, 0, :120].view(1000, 20, 6)
+    assert ((objects == codes[..., None]).all(-1) | (objects == 0).all(-1)).all()
+    assert (objects[..., 0] > 0).sum().item() == pytest.approx(left, rel=0.01)
+    same = drop_objects(torch.full((1000, 1, 1), 1.5), torch.rand(1000, generator=random), share)
+    assert (same > 0).float().mean().item() == pytest.approx(1 - share, abs=0.05)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"attention": (True,)}, "attention needs one entry a level: 2, not 1"),
-        ({"sampler": "ddpm"}, "'ddpm' is no sampler for the objective 'flow'"),
+        ({"sampler": "nonsense"}, "'nonsense' is no sampler; there are: euler, heun, adams"),
+        ({"context": 18}, "background tokens of width 18; use a multiple of 4"),
         ({"objective": "eps", "sampler": "ddim", "zero_terminal_snr": True}, "zero_terminal_snr cannot go with 'eps'"),
     ],
 )

@@ -27,7 +27,10 @@ SHRUNK = (
     "loop.steps=3", "loop.batch_size=2", "loop.warmup_steps=1", "loop.log_every=1", "loop.validate_every=3",
     "loop.validation_batches=1", "loop.sheet_every=3",
 )  # fmt: skip
-SMALL_DENOISER = ("network.channels=[32, 32]", "network.layers=1", "network.head_width=16", "network.num_steps=2")
+SMALL_DENOISER = (
+    "network.channels=[32, 32]", "network.layers=1", "network.head_width=16", "network.context=16",
+    "network.num_steps=2",
+)  # fmt: skip
 
 
 class Killed(BaseException):
@@ -55,26 +58,33 @@ def test_autoencoder_in_seconds(train, tmp_path):
     state = train("autoencoder", tmp_path)
     assert state.step == 8
     manifest = whole(tmp_path, load_autoencoder)
-    assert manifest["scaling"] == {"name": "snr-asinh", "softness": 2.0}
+    assert manifest["scaling"] == {"name": "snr-asinh", "softness": 4.0}
     assert manifest["training"]["autoencoder"]["step"] == 8
     assert [k for k, _ in log(tmp_path, "step", "val/loss")] == [4, 8]
     assert (tmp_path / "sheets" / "0000008.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_latent_scale_of_the_weights_is_that_of_the_training_set(autoencoder, pack):
+def test_latent_scale_of_the_weights_is_that_of_the_noise_of_the_training_set(autoencoder, pack):
+    """Away from objects: latent pixels more than one from any."""
     network = load_autoencoder(autoencoder)
     loader = PackLoader(Pack.open(pack / "train"), 32, seed=99)
-    latents = torch.cat([network.encode(loader.batch(k).images) for k in range(8)]).transpose(0, 1).flatten(1)
-    torch.testing.assert_close(latents.mean(1), torch.zeros(12), atol=0.05, rtol=0)
-    torch.testing.assert_close(latents.std(1), torch.ones(12), atol=0.05, rtol=0)
+    batches = [loader.batch(k) for k in range(8)]
+    latents = torch.cat([network.encode(one.images) for one in batches]).transpose(0, 1)
+    masks = torch.cat([one.masks for one in batches]).float()
+    near = torch.nn.functional.max_pool2d(masks.unflatten(1, (8, 4)).amax(2).unflatten(2, (8, 4)).amax(3), 3, 1, 1)
+    assert 0.3 < (near == 0).float().mean() < 0.95
+    noise = latents[:, near == 0]
+    torch.testing.assert_close(noise.mean(1), torch.zeros(16), atol=0.05, rtol=0)
+    torch.testing.assert_close(noise.std(1), torch.ones(16), atol=0.05, rtol=0)
+    assert latents.abs().max() > 10  # a source of 100 rms stands far above
 
 
 def test_denoiser_in_seconds(train, autoencoder, tmp_path):
     state = train("denoiser", tmp_path, autoencoder=autoencoder)
     assert state.step == 8
     manifest = whole(tmp_path, load_autoencoder, load_denoiser)
-    assert manifest["diffusion"]["objective"] == "flow"
-    assert manifest["sampling"] == {"sampler": "euler", "num_steps": 2, "guidance_scale": 1.0}
+    assert manifest["diffusion"]["objective"] == "angle"
+    assert manifest["sampling"] == {"sampler": "euler", "num_steps": 2}
     assert set(manifest["training"]) == {"autoencoder", "denoiser"}
     before, after = load_autoencoder(autoencoder).state_dict(), load_autoencoder(tmp_path / "weights").state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)
@@ -159,7 +169,8 @@ def test_fine_tuning_on_other_latents_is_refused(train, autoencoder, tmp_path):
     [
         ("autoencoder", "network.latent_channels=17", "a 4 x 4 patch has 16 cosines, 17 were asked for"),
         ("denoiser", "network.channels=[32]", "attention needs one entry a level: 1, not 2"),
-        ("denoiser", "network.sampler=ddpm", "'ddpm' is no sampler for the objective 'flow'; there are: euler"),
+        ("denoiser", "network.sampler=nonsense", "'nonsense' is no sampler; there are: euler, heun, adams"),
+        ("denoiser", "network.context=18", "background tokens of width 18; use a multiple of 4"),
     ],
 )
 def test_settings_that_do_not_go_together(train, autoencoder, tmp_path, network, override, message):

@@ -58,6 +58,10 @@ def generate(
     ] = None,
     flux: Annotated[float | None, typer.Option(help="Integrated flux of every object, Jy, exactly.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Bring every peak asked for to exactly that.")] = False,
+    steer: Annotated[
+        bool | None,
+        typer.Option("--steer/--no-steer", help="Bring peaks to what is asked while sampling; default: on."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps; default: that of the weights.")] = None,
     sampler: Annotated[
         str | None, typer.Option(help="euler, heun, adams, dpm++, unipc, ddim, ddpm, edm-heun, flow-euler, flow-heun.")
@@ -102,6 +106,8 @@ def generate(
     scales = parse_guidance(guidance)
     if background not in ("none", *room.MODES):
         raise InputError(f"--background {background}: there are none, {', '.join(room.MODES)}")
+    if background_from and background not in ("none", "other"):
+        raise InputError(f"--background {background} takes the mask's own image; leave out --background-from")
     backgrounds = room.find_backdrops(background_from, None) if background_from else None
     generator = room.Generator(weights, device, precision, backend)
     good, misfits = room.fitting(found, generator.check_mask)
@@ -116,6 +122,7 @@ def generate(
         num_steps=steps,
         guidance=scales,
         detail=detail,
+        steer_peaks=steer,
         exact=exact,
         batch_size=batch_size,
         unconditional=bool(unconditional),

@@ -1,4 +1,4 @@
-"""``radiff train autoencoder|denoiser``: parses and prints; the work is done by `radiff.training`."""
+"""``radiff train autoencoder|denoiser|features|segmenter``: parses and prints; `radiff.training` does the work."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +26,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train a network on a collection.")
     group.command("autoencoder")(autoencoder)
     group.command("denoiser")(denoiser)
+    group.command("features")(features)
+    group.command("segmenter")(segmenter)
     app.add_typer(group, name="train")
 
 
@@ -84,6 +86,61 @@ def denoiser(
     options = RunOptions(output, pack, resume, max_minutes, device, workers, _print_figures)
     state = train_denoiser(Collection.open(collection), settings, options, autoencoder, init)
     _close(state, settings.denoiser.loop.steps, output)
+
+
+def features(
+    collection: CollectionFolder,
+    output: Output,
+    preset: PresetName = "cpu",
+    overrides: Overrides = None,
+    max_minutes: Minutes = None,
+    pack: PackFolder = None,
+    resume: Resume = True,
+    device: Device = "auto",
+    workers: Workers = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Train the feature network (BYOL): images to 512 numbers each, without labels.
+
+    FID, precision and recall and the search for copies of training images work on these. Weights land in RUN/weights.
+    What is printed: how often the nearest train cutout agrees with a val cutout on which classes it has (0.5 =
+    guessing), and how many directions of the features are in use.
+
+    Example: radiff train features collection -o runs/features --preset cpu
+    """
+    settings = _settings(preset, overrides, "features", dry_run)
+    from radiff.data.collection import Collection
+    from radiff.training.run import RunOptions, train_features
+
+    options = RunOptions(output, pack, resume, max_minutes, device, workers, _print_figures)
+    _close(train_features(Collection.open(collection), settings, options), settings.features.loop.steps, output)
+
+
+def segmenter(
+    collection: CollectionFolder,
+    output: Output,
+    preset: PresetName = "cpu",
+    overrides: Overrides = None,
+    max_minutes: Minutes = None,
+    pack: PackFolder = None,
+    resume: Resume = True,
+    device: Device = "auto",
+    workers: Workers = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Train the segmenter: images to class masks, for 'radiff segment' and the Segmentation Score.
+
+    Networks: light-unet, and the Tiramisu of the paper, fc-densenet56, fc-densenet67 and fc-densenet103
+    (--set segmenter.network.name=fc-densenet67). RUN/weights has those of the best mean IoU on val.
+
+    Example: radiff train segmenter collection -o runs/segmenter --preset cpu
+    """
+    settings = _settings(preset, overrides, "segmenter", dry_run)
+    from radiff.data.collection import Collection
+    from radiff.training.run import RunOptions, train_segmenter
+
+    options = RunOptions(output, pack, resume, max_minutes, device, workers, _print_figures)
+    _close(train_segmenter(Collection.open(collection), settings, options), settings.segmenter.loop.steps, output)
 
 
 def _settings(preset: str, overrides: list[str] | None, network: str, dry_run: bool) -> Any:

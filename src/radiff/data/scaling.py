@@ -42,7 +42,7 @@ class SnrAsinh:
 
     name: ClassVar[str] = "snr-asinh"
     invertible: ClassVar[bool] = True
-    softness: float = 2.0
+    softness: float = 4.0
 
     def forward(self, image: ArrayLike, background: float, rms: float) -> Image:
         """See `Scaling.forward`.

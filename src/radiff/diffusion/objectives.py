@@ -78,7 +78,7 @@ class Objective:
         return HALF_TURN if self.angles is None else float(self.angles[-1])
 
     def draw_angles(self, count: int, generator: torch.Generator) -> Tensor:
-        """`count` angles, spread evenly over the batch: uniform (angle), logit-normal (flow), by the schedule (eps, v)."""
+        """`count` angles, even over the batch: uniform (angle), logit-normal (flow), the schedule's (eps, v)."""
         offsets = (torch.arange(count) + torch.rand(count, generator=generator)) / count
         even = offsets[torch.randperm(count, generator=generator)]
         if self.angles is not None:

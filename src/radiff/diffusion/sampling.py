@@ -7,6 +7,7 @@ random generator of its own, on the CPU, so that its noise does not depend on th
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -94,7 +95,7 @@ def _along_the_angle(
     """Equal steps of dx/d(angle) = v. White noise of unit variance has v = 0: it is right after any number of steps."""
     angles = torch.linspace(last_angle, 0.0, num_steps + 1).tolist()
     before: Tensor | None = None
-    for here, there in zip(angles[:-1], angles[1:], strict=True):
+    for here, there in pairwise(angles):
         step = here - there
         v = velocity(x, x.new_full((len(x),), here))
         now = v

@@ -1,17 +1,32 @@
 """Real and generated images to figures: what a referee would ask for. Knows no networks."""
 
+from radiff.evaluate.control import control
+from radiff.evaluate.figures import figure7, figure8
 from radiff.evaluate.generation import check_generation
+from radiff.evaluate.made import made_samples
+from radiff.evaluate.orders import BACKGROUNDS, Draw, Field, Order, background_sources, sample_orders
 from radiff.evaluate.reconstruction import check_reconstruction
-from radiff.evaluate.report import draw_comparison, generation_lines, reconstruction_lines
+from radiff.evaluate.report import control_lines, draw_comparison, generation_lines, reconstruction_lines
 from radiff.evaluate.samples import Samples, generation_figures, reconstruction_figures
 
 __all__ = [
+    "BACKGROUNDS",
+    "Draw",
+    "Field",
+    "Order",
     "Samples",
+    "background_sources",
     "check_generation",
     "check_reconstruction",
+    "control",
+    "control_lines",
     "draw_comparison",
+    "figure7",
+    "figure8",
     "generation_figures",
     "generation_lines",
+    "made_samples",
     "reconstruction_figures",
     "reconstruction_lines",
+    "sample_orders",
 ]

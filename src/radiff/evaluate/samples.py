@@ -7,16 +7,19 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.data.collection import Collection
-from radiff.data.pack import peak_map
+from radiff.data.collection import Collection, Row
+from radiff.data.pack import beam_pixels
+from radiff.data.resample import ResampleOptions
 from radiff.errors import InputError
-from radiff.evaluate.generation import check_generation
+from radiff.evaluate.generation import check_generation, own_pixels
 from radiff.evaluate.reconstruction import Image, check_reconstruction
 from radiff.masks import SourceObject
 from radiff.parallel import track
 
 Value = TypeVar("Value")
 Figures = dict[str, Any]
+"""JSON values."""
+RESAMPLED = ResampleOptions().sample
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Samples:
     objects : list of lists of SourceObject
     backgrounds, rms : list of float
         Jy/beam, outside of the objects.
+    beams : list of float
+        FWHM in pixels; 0 where it is not known.
     """
 
     surveys: list[str]
@@ -40,10 +45,16 @@ class Samples:
     objects: list[list[SourceObject]]
     backgrounds: list[float]
     rms: list[float]
+    beams: list[float]
 
     @classmethod
-    def read(cls, collection: Collection, split: str, limit: int | None = None) -> "Samples":
+    def read(cls, collection: Collection, split: str, limit: int | None = None, resampled: bool = False) -> "Samples":
         """The cutouts of a split; at most `limit`, evenly spread over it.
+
+        Parameters
+        ----------
+        resampled : bool
+            Also those that 'radiff resample' made; they count as a survey of their own (``FIRST resampled``).
 
         Raises
         ------
@@ -51,6 +62,8 @@ class Samples:
             Where the split is empty, a file cannot be used, or a cutout's noise is not known.
         """
         chosen = collection.split(split)
+        if not resampled and any(row.sample != RESAMPLED for row in chosen.rows):
+            chosen = chosen.where(lambda row: row.sample != RESAMPLED)
         if limit is not None and limit < len(chosen):
             kept = np.linspace(0, len(chosen) - 1, limit).round().astype(int)
             chosen = Collection(chosen.root, [chosen.rows[k] for k in kept])
@@ -60,12 +73,13 @@ class Samples:
         numbers = range(len(chosen))
         annotations = [chosen.annotation(k) for k in numbers]
         return cls(
-            [row.survey or "unnamed" for row in chosen.rows],
+            [_survey(row) for row in chosen.rows],
             [chosen.image(k).image for k in numbers],
             [chosen.mask(k) for k in numbers],
             [[] if one is None else list(one.objects) for one in annotations],
             [row.background for row in chosen.rows],
             [row.rms for row in chosen.rows],
+            [beam_pixels(row) for row in chosen.rows],
         )
 
     def __len__(self) -> int:
@@ -74,12 +88,18 @@ class Samples:
     @property
     def snr(self) -> list[Image]:
         """The images in units of their noise, background taken off."""
-        return [(i - level) / rms for i, level, rms in zip(self.images, self.backgrounds, self.rms, strict=True)]
+        return [self.snr_of(index) for index in range(len(self))]
 
-    def peaks(self) -> list[Image]:
-        """(ny, nx) each: on every object its peak, in units of the rms."""
-        codes = [peak_map(i, o, 1.0, 0.0).astype("f4") for i, o in zip(self.snr, self.objects, strict=True)]
-        return [10.0**code - 1.0 for code in codes]
+    def snr_of(self, index: int) -> Image:
+        """One of `snr`."""
+        return (self.images[index] - self.backgrounds[index]) / self.rms[index]
+
+    def peaks(self) -> list[list[float]]:
+        """Peak of each object of each cutout, in units of the rms, on the pixels that are its own; 0 where none are."""
+        return [
+            [max((float(v.max()) if v.size else 0.0), 0.0) for v in own_pixels(image, objects)]
+            for image, objects in zip(self.snr, self.objects, strict=True)
+        ]
 
     def groups(self) -> Iterator[tuple[str, list[int]]]:
         """(name, indices): all cutouts, then each survey of more than one where there are several."""
@@ -89,6 +109,11 @@ class Samples:
             kept = [k for k, survey in enumerate(self.surveys) if survey == name]
             if len(kept) > 1:
                 yield name, kept
+
+
+def _survey(row: Row) -> str:
+    name = row.survey or "unnamed"
+    return f"{name} {RESAMPLED}" if row.sample == RESAMPLED else name
 
 
 def reconstruction_figures(
@@ -106,7 +131,7 @@ def reconstruction_figures(
         level, rms = samples.backgrounds[index], samples.rms[index]
         rebuilt.append((reconstruct(samples.images[index], level, rms) - level) / rms)
     return {
-        name: check_reconstruction(_at(samples.snr, kept), _at(rebuilt, kept), _at(samples.objects, kept))
+        name: check_reconstruction(at(samples.snr, kept), at(rebuilt, kept), at(samples.objects, kept))
         for name, kept in samples.groups()
     }
 
@@ -114,12 +139,11 @@ def reconstruction_figures(
 def generation_figures(samples: Samples, made: Sequence[Image]) -> dict[str, Figures]:
     """`check_generation` of all cutouts and of each survey; `made` (ny, nx) in Jy/beam, one a cutout."""
     return {
-        name: check_generation(
-            _at(samples.snr, kept), _at(made, kept), _at(samples.objects, kept), _at(samples.rms, kept)
-        )
+        name: check_generation(at(samples.snr, kept), at(made, kept), at(samples.objects, kept), at(samples.rms, kept))
         for name, kept in samples.groups()
     }
 
 
-def _at(values: Sequence[Value], kept: Sequence[int]) -> list[Value]:
+def at(values: Sequence[Value], kept: Sequence[int]) -> list[Value]:
+    """`values` of these indices."""
     return [values[k] for k in kept]

@@ -81,7 +81,7 @@ def bring_to_flux(
         box = result[item.slices]
         own = item.stamp & (owners[item.slices] == number) & np.isfinite(box)
         if flux > 0 and own.any():
-            taper = _taper(item, own, shape)
+            taper = edge_taper(item, own, shape)
             box[own] = _changed(box.astype(np.float64), own, taper, item, flux, kind, beam_area, noise)
     return result
 
@@ -142,7 +142,7 @@ def _factor(values: Values, shape: Values, flux: float, kind: str, beam_area: fl
     return 1.0 + float(((flux - values[grows]) / shape[grows]).min())
 
 
-def _taper(item: SourceObject, own: NDArray[np.bool_], shape: tuple[int, int]) -> Values:
+def edge_taper(item: SourceObject, own: NDArray[np.bool_], shape: tuple[int, int]) -> Values:
     """(h, w): 1 inside the object, falling to 0 over its outer pixels; not at the image's edge, where it goes on."""
     y0, y1, x0, x1 = item.bbox
     pads = [(int(y0 > 0), int(y1 < shape[0])), (int(x0 > 0), int(x1 < shape[1]))]

@@ -24,6 +24,7 @@ from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
 from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop, BackdropFile
 from radiff.generate.flux import bring_to_flux
+from radiff.generate.peaks import PeakSteering
 from radiff.generate.sky import Sky, measure_noise, peaks_image
 from radiff.generate.steering import Fields, Guidance, Steering
 from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
@@ -37,7 +38,7 @@ BACKENDS = ("torch", "openvino")
 SIZES = (64, 2048)
 BEAMS = (2.0, 8.0)
 """Beam FWHM in pixels that the shipped weights were trained on."""
-DECODED = (64, 8)
+DECODED = (64, 12)
 """Latent pixels of a tile that is decoded at a time, and of the margin that it needs on each side."""
 
 
@@ -54,12 +55,15 @@ class Sampling:
     detail : float
         How much of a background image is kept, from 0 (the texture of its noise; every seed draws new noise) to 1
         (its very pixels).
+    steer_peaks : bool
+        Bring every step's estimate of the clean image to the peaks asked for (`radiff.generate.peaks`).
     """
 
     sampler: str
     num_steps: int
     guidance: Guidance
     detail: float
+    steer_peaks: bool = True
 
 
 @dataclass(frozen=True)
@@ -221,6 +225,7 @@ class Generator:
         guidance: Guidance | None = None,
         sampler: str | None = None,
         num_steps: int | None = None,
+        steer_peaks: bool | None = None,
         batch_size: int = 8,
         unconditional: bool = False,
         on_step: Callable[[], None] | None = None,
@@ -249,7 +254,7 @@ class Generator:
             Objects of each mask, where it has some that touch; default: its connected parts.
         exact : bool
             Bring each object whose peak is asked to exactly that peak after sampling (`bring_to_flux`).
-        detail, guidance, sampler, num_steps
+        detail, guidance, sampler, num_steps, steer_peaks
             See `Sampling`; default: those of the weights.
         unconditional : bool
             Drop the mask; its shape alone counts.
@@ -273,7 +278,7 @@ class Generator:
         """
         if self.denoiser is None:
             raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", self.folder)
-        sampling = self._sampling(sampler, num_steps, guidance, detail)
+        sampling = self._sampling(sampler, num_steps, guidance, detail, steer_peaks)
         checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
         count = len(checked)
         numbers = [int(seed) for seed in seeds]
@@ -331,7 +336,12 @@ class Generator:
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def _sampling(
-        self, sampler: str | None, num_steps: int | None, guidance: Guidance | None, detail: float | None
+        self,
+        sampler: str | None,
+        num_steps: int | None,
+        guidance: Guidance | None,
+        detail: float | None,
+        steer_peaks: bool | None,
     ) -> Sampling:
         default = self.defaults
         chosen = Sampling(
@@ -339,6 +349,7 @@ class Generator:
             default.num_steps if num_steps is None else num_steps,
             guidance or default.guidance,
             default.detail if detail is None else detail,
+            (default.steer_peaks if steer_peaks is None else steer_peaks) and self.scaling.invertible,
         )
         if chosen.sampler not in SAMPLERS:
             raise InputError(f"{chosen.sampler!r} is no sampler; there are: {', '.join(SAMPLERS)}")
@@ -379,7 +390,8 @@ class Generator:
             height, width = (n // self.autoencoder.config.factor for n in jobs[0].mask.shape)
             noise, generators = initial_noise(seeds, (self.autoencoder.config.latent_channels, height, width))
             fields = self._fields(jobs, sampling, unconditional, generators)
-            steering = Steering(self.denoiser, self.objective, fields, sampling.guidance, batch_size)
+            peaks = None if unconditional or not sampling.steer_peaks else self._peaks(jobs)
+            steering = Steering(self.denoiser, self.objective, fields, sampling.guidance, batch_size, peaks)
             latents = sample(
                 steering.velocity,
                 noise.to(self.device, memory_format=torch.channels_last),
@@ -398,7 +410,9 @@ class Generator:
     ) -> Fields:
         """The conditions of a batch as tensors."""
         masks = torch.from_numpy(np.stack([job.mask for job in jobs]).astype(np.int64)).to(self.device)
-        codes = np.stack([peak_code(peaks_image(j.mask.shape, j.objects, j.peaks or 0.0)) for j in jobs])
+        asked = [0.0 if j.peaks is None else j.peaks for j in jobs]
+        images = [peaks_image(j.mask.shape, j.objects, peaks) for j, peaks in zip(jobs, asked, strict=True)]
+        codes = np.stack([peak_code(image) for image in images])
         keep = torch.full((len(jobs),), not unconditional, device=self.device)
         peaks = torch.from_numpy(codes.astype(np.float32)).to(self.device)
         planes = condition_planes(masks, peaks, self.autoencoder.config.factor, keep)
@@ -410,9 +424,30 @@ class Generator:
         pictures = [j.backdrop.snr if isinstance(j.backdrop, Backdrop) else flat for j in jobs]
         scaled = np.stack([self.scaling.forward(picture, 0.0, 1.0) for picture in pictures])
         background = self._encode(torch.from_numpy(scaled)[:, None].to(self.device)).float()
-        veil = torch.stack([torch.randn(background.shape[1:], generator=g) for g in generators]).to(self.device)
+        veil = torch.zeros(background.shape)
+        for k, (job, random) in enumerate(zip(jobs, generators, strict=True)):
+            if job.backdrop is not None:  # else an image's noise would depend on the others of its batch
+                veil[k] = torch.randn(background.shape[1:], generator=random)
+        veil = veil.to(self.device)
         detail = torch.full((len(jobs),), sampling.detail, device=self.device)
         return Fields(planes, beam, background, veiled(background, veil, detail), detail, present)
+
+    def _peaks(self, jobs: list[Job]) -> PeakSteering | None:
+        """What corrects the peaks at every step; None where none is asked."""
+        if not any(job.peaks is not None and any(job.peaks) for job in jobs):
+            return None
+        asked = [job.peaks if job.peaks is not None else [0.0] * len(job.objects) for job in jobs]
+
+        def aim(number: int, peaks: NDArray[np.float64], image: NDArray[np.float32] | None) -> NDArray[np.float64]:
+            if image is not None:  # what `_finish` will do, turned round
+                (level, noise), (wanted_level, wanted_noise), _ = _noises(
+                    self.scaling.inverse(image, 0.0, 1.0), jobs[number]
+                )
+                peaks = (peaks - wanted_level) * noise / wanted_noise + level
+            return self.scaling.forward(peaks[None], 0.0, 1.0)[0].astype(np.float64)
+
+        shape = (jobs[0].mask.shape[0], jobs[0].mask.shape[1])
+        return PeakSteering(self.autoencoder, self._decode, shape, [j.objects for j in jobs], asked, aim)
 
     def _encode(self, scaled: Tensor) -> Tensor:
         """Images (batch, 1, ny, nx) to latents, in tiles where large."""
@@ -434,10 +469,7 @@ class Generator:
                 f"the image of seed {job.seed} is not finite after {sampling.num_steps} steps of {sampling.sampler!r}; "
                 "take more steps, another sampler or weights that were trained longer"
             )
-        level, noise, measured = measure_noise(snr, job.mask)
-        wanted_level, wanted_noise = 0.0, 1.0
-        if isinstance(job.backdrop, Backdrop) and measured:
-            wanted_level, wanted_noise, _ = measure_noise(job.backdrop.snr, job.mask)
+        (level, noise), (wanted_level, wanted_noise), measured = _noises(snr, job)
         image = (snr - level) * (wanted_noise / noise) + wanted_level
         if exact and job.peaks is not None and not bare:
             image = bring_to_flux(image, job.objects, job.peaks, "peak")
@@ -459,9 +491,10 @@ class Generator:
             "background": job.backdrop.mode if isinstance(job.backdrop, Backdrop) else "none",
             "background_image": job.backdrop.name if isinstance(job.backdrop, Backdrop) else "",
             "detail": sampling.detail,
+            "steer_peaks": sampling.steer_peaks,
             "precision": self.precision,
             "backend": self.backend,
-            "peaks_exact": bool(exact and job.peaks is not None),
+            "peaks_exact": exact and job.peaks is not None and not bare,
             "rms_asked": sky.rms,
             "noise_before": float(noise),
             "noise_measured": measured,
@@ -505,12 +538,22 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def _noises(snr: NDArray[np.float32], job: Job) -> tuple[tuple[float, float], tuple[float, float], bool]:
+    """Level and noise of an image outside its objects, those it is to have, and whether they were measured."""
+    level, noise, measured = measure_noise(snr, job.mask)
+    if not (isinstance(job.backdrop, Backdrop) and measured):
+        return (level, noise), (0.0, 1.0), measured
+    wanted_level, wanted_noise, _ = measure_noise(job.backdrop.snr, job.mask)
+    return (level, noise), (wanted_level, wanted_noise), measured
+
+
 def _one_each(value: float | Sequence[float], count: int) -> list[float]:
-    return [float(value)] * count if isinstance(value, int | float) else [float(v) for v in value]
+    values = np.asarray(value, dtype=float)
+    return [float(values)] * count if values.ndim == 0 else list(map(float, values))
 
 
 def _tiled(network: Callable[[Tensor], Tensor], x: Tensor, scale: float, tile: int, margin: int) -> Tensor:
-    """`network`, which changes the sides of x (batch, c, ny, nx) by `scale`, on tiles with a margin of their neighbours.
+    """`network`, which changes the sides of x (batch, c, ny, nx) by `scale`, on tiles with a margin.
 
     The margin is wider than the network looks, so that no border is seen.
     """

@@ -1,5 +1,6 @@
 """Mask files to what is to be generated, and generated cutouts to a collection on disk. Knows no networks."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from radiff.generate.sky import DEFAULT_RMS, Sky
 from radiff.masks import (
     Annotation,
     SourceObject,
+    find_pairs,
     image_of,
     image_stem,
     mask_to_objects,
@@ -210,7 +212,14 @@ def prepare_requests(
         Peak asked of every object, in units of the rms: see `draw_peaks`.
     flux : float, optional
         Integrated flux that every object is brought to, Jy.
+
+    Raises
+    ------
+    InputError
+        Where the flux is not a positive number, or the rms or the beam is none.
     """
+    if flux is not None and not 0 < flux < math.inf:
+        raise InputError(f"a flux of {flux:g} Jy for every object; it must be a positive number")
     changes = {name: value for name, value in (("rms", rms), ("beam", beam)) if value is not None}
     prepared: list[Request] = []
     for request in requests:
@@ -275,24 +284,29 @@ def add_backdrops(requests: Sequence[Request], mode: str, files: Sequence[Backdr
 
 
 def find_backdrops(paths: Sequence[str | os.PathLike[str]], split: str | None = None) -> list[BackdropFile]:
-    """Background images: FITS images (their sources stay), collections or folders of annotated images (sources removed).
+    """Background images: FITS files, folders of them, collections; sources that have an annotation are removed.
+
+    Parameters
+    ----------
+    split : str, optional
+        Of collections, only this split.
 
     Raises
     ------
     InputError
         Where a path does not exist, or nothing is found.
     """
-    files: list[BackdropFile] = []
+    pairs: list[tuple[Path, Path | None]] = []
     for path in map(Path, paths):
-        if path.is_file():
-            files.append(BackdropFile(path, None, "other"))
-            continue
-        for document, _ in _find([path], split):
-            if document.suffix == ".json" and (image := image_of(document, None)) is not None:
-                files.append(BackdropFile(image, document, "other"))
-    if not files:
+        if path.is_dir() and (path / INDEX).is_file():
+            collection = Collection.open(path)
+            rows = (collection.split(split) if split else collection).rows
+            pairs += [(path / row.image, path / row.annotation if row.annotation else None) for row in rows]
+        else:
+            pairs += find_pairs(path)
+    if not pairs:
         raise InputError("no background images found; give FITS images or a collection", ", ".join(map(str, paths)))
-    return files
+    return [BackdropFile(image, annotation, "other") for image, annotation in pairs]
 
 
 class Arguments(TypedDict):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from radiff.diffusion.objectives import Objective
+from radiff.generate.peaks import PeakSteering
 from radiff.models.denoiser import Conditions, Denoiser, Encoded
 from radiff.models.openvino import OpenVinoDenoiser
 
@@ -16,7 +17,10 @@ WINDOW = 32
 OVERLAP = 8
 """Least overlap of two windows, latent pixels."""
 KEPT = 96
-"""Up to so many windows keep their encoded conditions between steps; a larger field encodes them again, to save memory."""
+"""Up to so many windows keep their encoded conditions between steps; larger fields encode again, to save memory."""
+
+LEAST_SINE = 0.02
+"""Nearer to the clean image than this (the sine of the angle) its estimate is not corrected any more."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Steering:
     guidance : Guidance
     batch_size : int
         Windows at a time, where a field is larger than one.
+    peaks : PeakSteering, optional
+        Brings every estimate of the clean image to the peaks asked for.
     """
 
     def __init__(
@@ -100,7 +106,9 @@ class Steering:
         fields: Fields,
         guidance: Guidance,
         batch_size: int,
+        peaks: PeakSteering | None = None,
     ) -> None:
+        self.peaks = peaks
         self.denoiser, self.objective, self.fields = denoiser, objective, fields
         self.scales = {name: s for name, s in asdict(guidance).items() if s != 1.0 and self._given(name)}
         height, width = fields.planes.shape[-2:]
@@ -115,7 +123,8 @@ class Steering:
             return self.fields.background is not None
         if name == "beam":
             return bool((self.fields.beam > 0).any())
-        return bool((self.fields.planes != 0).any())
+        planes = self.fields.planes[:, -(self.denoiser.config.factor**2) :] if name == "peak" else self.fields.planes
+        return bool((planes != 0).any())
 
     def _groups(self) -> Iterator[list[tuple[slice, slice]]]:
         """Windows of one shape that go through the network together."""
@@ -130,7 +139,16 @@ class Steering:
         return self.denoiser.encode(Conditions.join(parts))
 
     def velocity(self, x: Tensor, angle: Tensor) -> Tensor:
-        """dx/d(angle) of latents (batch, c, h, w) at `angle` (batch,), windows blended where they overlap."""
+        """dx/d(angle) of latents (batch, c, h, w) at `angle` (batch,), the same for all of them."""
+        v = self.objective.velocity(x, self._said(x, angle), angle)
+        sine = float(torch.sin(angle[0]))
+        if self.peaks is None or sine < LEAST_SINE:
+            return v
+        clean = float(torch.cos(angle[0])) * x - sine * v
+        return v - (self.peaks.corrected(clean, sine) - clean) / sine
+
+    def _said(self, x: Tensor, angle: Tensor) -> Tensor:
+        """What the denoiser says of `x`, guided, windows blended where they overlap."""
         asked, time = self.objective.asked(x, angle)
         total = torch.zeros_like(x)
         weights = torch.zeros_like(x[:1, :1])
@@ -138,18 +156,17 @@ class Steering:
             encoded = self._encode(group) if self._kept is None else self._kept[number]
             variants = 1 + len(self.scales)
             crops = torch.cat([asked[..., ys, xs] for ys, xs in group] * variants)
-            said = self.denoiser(crops, time.repeat(len(group) * variants), encoded).float()
-            parts = said.chunk(variants)
+            parts = self.denoiser(crops, time.repeat(len(group) * variants), encoded).float().chunk(variants)
             steered = parts[0]
             for scale, without in zip(self.scales.values(), parts[1:], strict=True):
                 steered = steered + (scale - 1.0) * (parts[0] - without)
+            if len(self.windows) == 1:
+                return steered
             for (ys, xs), one in zip(group, steered.chunk(len(group)), strict=True):
-                if len(self.windows) == 1:
-                    return self.objective.velocity(x, one, angle)
                 taper = _taper((ys, xs), (x.shape[-2], x.shape[-1]), x.device)
                 total[..., ys, xs] += taper * one
                 weights[..., ys, xs] += taper
-        return self.objective.velocity(x, total / weights, angle)
+        return total / weights
 
 
 def windows(shape: tuple[int, int], window: int = WINDOW, overlap: int = OVERLAP) -> Iterator[tuple[slice, slice]]:

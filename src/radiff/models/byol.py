@@ -2,6 +2,10 @@
 
 Grill et al. 2020 (arXiv:2006.07733): the online network predicts what the target network, a running mean of it, says
 of another view of the same image. Only the backbone is kept: its pooled output is the feature vector.
+
+Most radio cutouts are alike, noise with one or two sources: there all features soon lie along one direction, how bright
+and large the brightest source is. Two additions, which can be switched off, keep more of them in use: projections are
+normalised over the batch, and their correlations (`overlap`) may be part of the loss.
 """
 
 import copy
@@ -15,11 +19,15 @@ from radiff.models.resnet import ResNet18
 
 
 class Head(nn.Sequential):
-    """Projector or predictor (section 3.2): linear, batch normalisation, ReLU, linear; (batch, c_in) -> (.., c_out)."""
+    """Projector or predictor (section 3.2): linear, batch normalisation, ReLU, linear; (batch, c_in) -> (.., c_out).
 
-    def __init__(self, c_in: int, hidden: int, c_out: int) -> None:
+    With `centred` the output is normalised over the batch too, as in SimSiam and MoCo v3.
+    """
+
+    def __init__(self, c_in: int, hidden: int, c_out: int, centred: bool = False) -> None:
+        last = [nn.BatchNorm1d(c_out, affine=False)] if centred else []
         super().__init__(
-            nn.Linear(c_in, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, c_out)
+            nn.Linear(c_in, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, c_out), *last
         )
 
 
@@ -32,23 +40,30 @@ class BYOL(nn.Module):
         Without classes.
     hidden, projection : int
         Widths of the heads (the paper: 4096 and 256).
+    centred : bool
+        Normalise projections over the batch (the paper: no).
     """
 
-    def __init__(self, backbone: ResNet18, hidden: int = 4096, projection: int = 256) -> None:
+    def __init__(self, backbone: ResNet18, hidden: int = 4096, projection: int = 256, centred: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
-        self.projector = Head(backbone.config.widths[-1], hidden, projection)
+        self.projector = Head(backbone.config.widths[-1], hidden, projection, centred)
         self.predictor = Head(projection, hidden, projection)
         self.target = copy.deepcopy(nn.Sequential(self.backbone, self.projector)).requires_grad_(False)
 
-    def forward(self, one: Tensor, two: Tensor) -> Tensor:
-        """The symmetric loss of two views (batch, 1, ny, nx) of the same images (Eq. 2): 0 = all agree, 8 at most."""
+    def forward(self, one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
+        """The symmetric loss of two views (batch, 1, ny, nx) of the same images (Eq. 2), and the `overlap`.
+
+        The loss is 0 where all agree, 8 at most.
+        """
         count = len(one)
         views = torch.cat([one, two])
-        said = self.predictor(self.projector(self.backbone(views)))
+        projected = self.projector(self.backbone(views))
+        said = self.predictor(projected)
         with torch.no_grad():
             wanted = self.target(views)
-        return disagreement(said[:count], wanted[count:]) + disagreement(said[count:], wanted[:count])
+        loss = disagreement(said[:count], wanted[count:]) + disagreement(said[count:], wanted[:count])
+        return loss, overlap(projected)
 
     @torch.no_grad()
     def follow(self, momentum: float) -> None:
@@ -61,6 +76,18 @@ class BYOL(nn.Module):
 def disagreement(said: Tensor, wanted: Tensor) -> Tensor:
     """Mean squared distance of unit vectors (batch, n): 2 - 2 cos (Eq. 2), 0 to 4."""
     return (2.0 - 2.0 * F.cosine_similarity(said.float(), wanted.float(), dim=-1)).mean()
+
+
+def overlap(projected: Tensor) -> Tensor:
+    """Mean over the dimensions of (batch, n) of the sum of their squared correlations with all others.
+
+    0 where they are independent, n - 1 where all are one, n / batch for random numbers. As the second term of Barlow
+    Twins (Zbontar et al. 2021, Eq. 1).
+    """
+    x = projected.float()
+    x = (x - x.mean(0)) / (x.std(0, correction=0) + 1e-4)
+    correlation = x.T @ x / len(x)
+    return (correlation.square().sum() - correlation.diagonal().square().sum()) / x.shape[1]
 
 
 def momentum_at(base: float, step: int, steps: int) -> float:

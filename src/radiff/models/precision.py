@@ -14,10 +14,10 @@ def choose_precision(wanted: str, device: torch.device) -> str:
         return wanted
     if device.type == "cuda":
         return "bf16"
-    conv = nn.Conv2d(64, 64, 3, padding=1)
-    x = torch.randn(4, 64, 32, 32).to(memory_format=torch.channels_last)
     times = {}
     with torch.inference_mode(False), torch.enable_grad():
+        conv = nn.Conv2d(64, 64, 3, padding=1)
+        x = torch.randn(4, 64, 32, 32).to(memory_format=torch.channels_last)
         for name in ("fp32", "bf16"):
             for _ in range(3):  # the first two warm up
                 start = time.perf_counter()

@@ -98,7 +98,7 @@ def segmenter_from(config: dict[str, Any]) -> Segmenter:
     ValueError
         For another kind.
     """
-    sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != "kind"}
+    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != "kind"}
     if config.get("kind") == "tiramisu":
         return Tiramisu(TiramisuConfig(**sizes))
     if config.get("kind") == "light-unet":
@@ -116,6 +116,6 @@ def confusions(truth: Tensor, found: Tensor, classes: int = 4) -> Tensor:
 
 
 def iou(table: Tensor) -> Tensor:
-    """Intersection over union (..., classes) of confusions (..., classes, classes); NaN for a class that is in neither."""
+    """Intersection over union (..., classes) of confusions (..., classes, classes); NaN for a class in neither."""
     shared = table.diagonal(dim1=-2, dim2=-1).double()
     return shared / (table.sum(-1) + table.sum(-2) - shared)

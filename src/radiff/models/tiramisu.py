@@ -1,8 +1,8 @@
 """Scaled images to class scores of every pixel: FC-DenseNet, "the hundred layers tiramisu". Knows no FITS, no training.
 
 Jegou et al. 2017 (arXiv:1611.09326), 56, 67 and 103 layers deep. The paper says 1.5, 3.5 and 9.4 million parameters
-for images of three channels and 11 classes; its authors' code counts the running statistics of the normalisations too.
-So counted they have 1.40, 3.50 and 9.43 million here (the structure, 4 layers a block and 12 maps a layer, gives no 1.5).
+for three channels and 11 classes; its authors' code counts the running statistics of the normalisations too. So counted
+these have 1.40, 3.50 and 9.43 million: what the paper says of 4 layers a block and 12 maps a layer does not give 1.5.
 """
 
 from dataclasses import dataclass

@@ -81,7 +81,9 @@ class DenoiserSettings(Section):
     )
     beam_dropout: float = Field(0.1, ge=0, le=1, description="part of the cutouts trained without a beam")
     source_weight: float = Field(4.0, gt=0, description="weight of the loss on and beside objects; noise has 1")
-    peak_weight: float = Field(10.0, ge=0, description="weight of objects whose peak is asked, times their code squared")
+    peak_weight: float = Field(
+        10.0, ge=0, description="weight of objects whose peak is asked, times their code squared"
+    )
     sampler: str = Field("euler", description="default sampler of the weights")
     num_steps: int = Field(16, gt=0, description="default steps of the weights")
 
@@ -92,6 +94,10 @@ class FeatureSettings(Section):
     widths: tuple[int, ...] = (64, 128, 256, 512)
     hidden: int = Field(4096, gt=0, description="width inside the projector and the predictor")
     projection: int = Field(256, gt=0)
+    overlap_weight: float = Field(
+        0.005, ge=0, description="weight of the projections' correlations; the paper has none"
+    )
+    centred: bool = Field(True, description="normalise projections over the batch; the paper does not")
     momentum: float = Field(0.996, ge=0, lt=1, description="of the target network at the start; 1 at the end")
     crop: int = Field(0, ge=0, description="side of a view, pixels; 0 = that of a cutout")
     least_area: float = Field(0.4, gt=0, le=1, description="a view shows at least this part of a cutout")

@@ -55,7 +55,7 @@ class DenoiserLoss(nn.Module):
         """The batch's conditions, each dropped on its own by chance.
 
         The background is the cutout with its sources removed, or for `self_share` of them the cutout itself; how much
-        of it is shown is drawn evenly, with a fifth each at the ends.
+        of it is shown is drawn evenly, with a seventh each at the ends.
         """
         count, device, settings = len(batch), batch.images.device, self.settings
         chance = torch.rand(6, count, generator=generator).to(device)

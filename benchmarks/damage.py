@@ -1,0 +1,117 @@
+"""Real cutouts with one known fault each: which metric sees which, as one Markdown table.
+
+    python benchmarks/damage.py COLLECTION [--images 600] [--features W] [--segmenter W] [--workers N]
+
+The damaged images are compared, pair by pair where that makes sense, with the val cutouts that they were; "copies" are
+train cutouts, turned and with a little noise. The line "real" has other real images (train) in their place. Bold: the
+interval does not meet that of real images, on the bad side.
+"""
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from radiff.evaluate.damage import DAMAGES, copied
+from radiff.evaluate.estimates import Metric
+from radiff.evaluate.evaluation import evaluate
+from radiff.evaluate.networks import load_networks
+from radiff.evaluate.page import differs, number
+from radiff.evaluate.sets import ImageSet, Picture
+
+COLUMNS = {
+    "fid": "FID",
+    "kid": "KID",
+    "precision": "precision",
+    "recall": "recall",
+    "coverage": "coverage",
+    "seg_score": "SegScore",
+    "seg_total_sources": "IoU, sources",
+    "ssim": "SSIM",
+    "residual_sources": "residual on sources",
+    "flux_peak_all": "peak flux ratio",
+    "noise_power_3": "noise power, 0.22",
+    "noise_tv": "noise values",
+    "sources_5": "sources an image",
+    "peak_snr_w1": "peaks, dex",
+    "nearer_pixels": "nearer to train, pixels",
+    "nearer_features": "nearer to train, features",
+}
+LEAST = {"ssim": 0.99, "residual_sources": 0.1}
+TARGETS = {"flux_peak_all": 1.0, "nearer_pixels": 0.5, "nearer_features": 0.5}
+
+
+def is_bad(metric: Metric, undamaged: Metric | None) -> bool:
+    """Whether a figure is off what undamaged images reach, beyond the intervals."""
+    value = metric.value
+    if value is None:
+        return False
+    if metric.key in TARGETS:
+        return not value.low <= TARGETS[metric.key] <= value.high and abs(value.value - TARGETS[metric.key]) > 0.02
+    if metric.key == "ssim":
+        return value.high < LEAST["ssim"]
+    if metric.key == "residual_sources":
+        return value.low > LEAST["residual_sources"]
+    real = undamaged.value if undamaged is not None and undamaged.value is not None else metric.real
+    return differs(Metric(metric.key, "", "", metric.better, value, real))
+
+
+def cell(metric: Metric | None, undamaged: Metric | None) -> str:
+    """A figure, bold where it is bad."""
+    if metric is None or metric.value is None:
+        return "-"
+    text = number(metric.value.value)
+    return f"**{text}**" if is_bad(metric, undamaged) else text
+
+
+def read(images: ImageSet) -> list[Picture]:
+    """All pictures of a set, in memory."""
+    return [images.read(k) for k in range(len(images))]
+
+
+def rows(options: argparse.Namespace) -> Iterator[str]:
+    """The lines of the table."""
+    networks = load_networks(options.features, options.segmenter, options.device)
+    real = read(ImageSet.open(options.collection, "val", options.images, options.resampled))
+    everything = ImageSet.open(options.collection, "train", None, options.resampled)
+    train = everything.drawn(2 * options.images, 1)
+    pictures = read(train)
+    base, known = ImageSet("real", real), ImageSet("train", pictures[: options.images])
+    fresh = pictures[options.images :]  # what is real, and not in the training set that copies are looked for in
+    made: dict[str, tuple[list[Picture], bool]] = {"real": (fresh, False)}
+    made |= {name: (damage(real, 0), name != "few, repeated") for name, damage in DAMAGES.items()}
+    made["copies"] = (copied(pictures[: options.images]), False)
+    yield f"{len(real)} val cutouts of {options.collection.name}; networks: {', '.join(networks.names.values())}."
+    yield ""
+    yield "| damage | " + " | ".join(COLUMNS.values()) + " |"
+    yield "| --- |" + " --- |" * len(COLUMNS)
+    undamaged: dict[str, Metric] = {}
+    for name, (images, paired) in made.items():
+        start = time.perf_counter()
+        found = evaluate(base, ImageSet(name, images), known, networks, paired, workers=options.workers, sheets=False)
+        metrics = {m.key: m for m in found.metrics}
+        undamaged = undamaged or metrics
+        yield f"| {name} | " + " | ".join(cell(metrics.get(k), undamaged.get(k)) for k in COLUMNS) + " |"
+        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+def main() -> None:
+    """Measure and print."""
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("collection", type=Path)
+    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--resampled", action="store_true", help="also cutouts of 'radiff resample'")
+    parser.add_argument("--features", default="default")
+    parser.add_argument("--segmenter", default="default")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--device", default="cpu")
+    for line in rows(parser.parse_args()):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

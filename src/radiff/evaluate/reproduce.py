@@ -1,0 +1,348 @@
+"""Ways to generate, each a row, to the paper's Tables 3 and 4 on public images. Knows no generator and no weights.
+
+A row is a name and a function `Draw` (`radiff.evaluate.orders`): given orders (masks, backgrounds, beams, seeds) it
+gives images. Any model can be such a function.
+"""
+
+import hashlib
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiff.errors import InputError
+from radiff.evaluate.distances import check_samples, fid_estimate, kid_estimate, standardised
+from radiff.evaluate.estimates import Estimate
+from radiff.evaluate.networks import Networks, describe_set
+from radiff.evaluate.orders import Draw, Order, sample_orders
+from radiff.evaluate.page import figure
+from radiff.evaluate.pairs import measure_pairs, pair_metrics
+from radiff.evaluate.samples import Samples
+from radiff.evaluate.segmentation import score_estimates
+from radiff.evaluate.sets import ImageSet, Picture, picture_of
+from radiff.evaluate.tables import SetTable
+from radiff.files import make_folder, read_json, write_json, write_text
+from radiff.sky import background_rms
+
+Figures = dict[str, Estimate]
+PAPER: dict[str, tuple[tuple[str, ...], ...]] = {
+    "table3": (("DCGAN", "101.31"), ("PG-GAN", "79.33"), ("DDPM (64 x 64)", "83.26"), ("RADiff", "33.69")),
+    "table4": (
+        ("real images", "-", "-", "68.67"),
+        ("SPADE", "73.49", "26.84", "36.19"),
+        ("INADE", "65.78", "27.53", "38.31"),
+        ("RADiff, no-bg", "21.66", "30.87", "49.53"),
+        ("RADiff (background: the image itself)", "13.17", "39.04", "60.96"),
+    ),
+}
+"""The paper's figures: FID; and for Table 4 SSIM and Segmentation Score, %."""
+COLUMNS: dict[str, dict[str, str]] = {
+    "table3": {"fid": "FID", "kid": "KID x 1000"},
+    "table4": {
+        "fid": "FID",
+        "kid": "KID x 1000",
+        "ssim_paper": "SSIM %, paper's scale",
+        "ssim": "SSIM %, asinh",
+        "score": "SegScore %, Eq. 10-11",
+        "score_sources": "without background",
+        "total": "accumulated %",
+        "total_sources": "without background",
+    },
+}
+FACTORS = {"fid": 1.0, "kid": 1000.0}
+PERCENT = 100.0
+PIECE = 32
+"""Images that are drawn before they are written."""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One line of a table.
+
+    Attributes
+    ----------
+    name : str
+    draw : Draw
+        Given orders, gives images (ny, nx) in Jy/beam about the level 0, in order.
+    background : str
+        Which background image the orders have: ``none``, ``self``, ``self-masked``, ``other``.
+    note : str
+        What to know of it, shown below the table.
+    key : str
+        Changes when what the row draws would: images that were drawn under another key are drawn again.
+    """
+
+    name: str
+    draw: Draw
+    background: str = "none"
+    note: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row that was measured: figures by column, images, seconds for drawing and for measuring."""
+
+    name: str
+    figures: Figures
+    images: int
+    drawing: float
+    measuring: float
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {**asdict(self), "figures": {name: value.to_json() for name, value in self.figures.items()}}
+
+
+# ---------------------------------------------------------------- images
+
+
+def row_orders(samples: Samples, row: TableRow, seed: int, peaks: bool) -> list[Order]:
+    """What a row is asked for: each cutout's mask, rms and beam, and the row's background; its peaks where `peaks`."""
+    orders = sample_orders(samples, row.background, seed)
+    return orders if peaks else [replace(order, peaks=None) for order in orders]
+
+
+def draw_row(row: TableRow, orders: Sequence[Order], folder: Path) -> tuple[NDArray[np.float32], float]:
+    """The images of a row, in units of the rms asked for, and the seconds that drawing them took.
+
+    They are kept in `folder`, piece by piece: a run that was stopped goes on where it was.
+
+    Raises
+    ------
+    InputError
+        Where the images are not as many as the orders, or not of the masks' size.
+    """
+    shapes = sorted({order.mask.shape for order in orders})
+    if len(shapes) != 1:
+        raise InputError(f"the tables need cutouts of one size; here are {shapes}")
+    stem = re.sub(r"[^A-Za-z0-9.+-]+", "-", row.name).strip("-.")
+    data, state = folder / f"{stem}.npy", folder / f"{stem}.json"
+    about = {"key": row.key, "background": row.background, "orders": _digest(orders)}
+    done, seconds = 0, 0.0
+    if state.is_file() and data.is_file() and (kept := read_json(state)).get("about") == about:
+        done, seconds = int(kept["done"]), float(kept["seconds"])
+    shape = (len(orders), *shapes[0])
+    images = np.lib.format.open_memmap(data, "r+" if done else "w+", np.float32, shape)
+    while done < len(orders):
+        piece = orders[done : done + PIECE]
+        start = time.perf_counter()
+        drawn = list(row.draw(piece))
+        seconds += time.perf_counter() - start
+        if len(drawn) != len(piece) or any(np.shape(image) != shape[1:] for image in drawn):
+            raise InputError(f"the model {row.name!r} gave {len(drawn)} images for {len(piece)} masks, or other sizes")
+        images[done : done + len(piece)] = [image / order.rms for image, order in zip(drawn, piece, strict=True)]
+        done += len(piece)
+        images.flush()
+        write_json(state, {"about": about, "done": done, "seconds": seconds})
+    return images, seconds
+
+
+def _digest(orders: Sequence[Order]) -> str:
+    digest = hashlib.sha256()
+    for order in orders:
+        digest.update(np.ascontiguousarray(order.mask).tobytes())
+        digest.update(repr((order.seed, order.rms, order.beam, order.peaks)).encode())
+    return digest.hexdigest()[:16]
+
+
+def sample_set(samples: Samples) -> ImageSet:
+    """The real cutouts as a set of pictures."""
+    pictures = []
+    for k, image in enumerate(samples.snr):
+        width = samples.beams[k] or math.nan
+        area = math.pi / (4 * math.log(2)) * width**2
+        mask, objects = samples.masks[k], tuple(samples.objects[k])
+        pictures.append(
+            Picture(f"cutout{k:05d}", np.asarray(image, np.float32), mask, samples.rms[k], area, width, objects)
+        )
+    return ImageSet("real images", pictures)
+
+
+def made_picture(real: Picture, image: NDArray[np.float32]) -> Picture:
+    """An image (ny, nx) of the mask of `real`, in units of its rms; level and noise are measured, as on real images."""
+    taken = real.mask > 0
+    level, rms = background_rms(image, taken if (~taken).any() else None)
+    if not rms > 0:
+        raise InputError(f"{real.name}: the image made from its mask has no noise")
+    return replace(
+        picture_of(real.name, (image - level) / rms, real.mask, real), objects=real.objects, rms=rms * real.rms
+    )
+
+
+# ---------------------------------------------------------------- figures
+
+
+def real_line(real: SetTable, floor: SetTable | None) -> Line:
+    """The first line of Table 4: the score of the real images, and the FID of training images against them."""
+    figures: Figures = {}
+    if floor is not None and floor.features is not None and real.features is not None:
+        figures |= _distances(real, floor)
+    if real.confusions is not None:
+        figures |= score_estimates(real.confusions)
+    return Line("real images", figures, len(real), math.nan, math.nan, "FID: as many training images against them")
+
+
+def _distances(real: SetTable, made: SetTable) -> Figures:
+    assert real.features is not None and made.features is not None
+    found = {"kid": kid_estimate(*standardised(real.features, made.features))}
+    check_samples(real.features, made.features)
+    return {"fid": fid_estimate(real.features, made.features), **found}
+
+
+def measure_row(
+    row: TableRow,
+    images: NDArray[np.float32],
+    real: ImageSet,
+    table: SetTable,
+    networks: Networks,
+    drawing: float,
+    paired: bool,
+    workers: int | None = None,
+) -> Line:
+    """The figures of a row.
+
+    Parameters
+    ----------
+    images : (n, ny, nx)
+        Units of the rms, one a real image.
+    real, table : ImageSet, SetTable
+        The real images, and what was measured on them.
+    paired : bool
+        Also SSIM and Segmentation Score.
+    """
+    start = time.perf_counter()
+    made = ImageSet(row.name, [made_picture(real.read(k), image) for k, image in enumerate(images)])
+    found, made, failures = describe_set(made, networks, workers, segment=paired)
+    if failures:
+        raise InputError(f"the model {row.name!r} gave {len(failures)} images that cannot be used: {failures[0]}")
+    figures = _distances(table, found)
+    if paired:
+        pairs, _ = measure_pairs(real, made, [(k, k) for k in range(len(real))], workers)
+        figures |= {m.key: m.value for m in pair_metrics(pairs) if m.key in COLUMNS["table4"] and m.value is not None}
+        if found.confusions is not None:
+            figures |= score_estimates(found.confusions)
+    return Line(row.name, figures, len(made), drawing, time.perf_counter() - start, row.note)
+
+
+def reproduce(
+    which: str,
+    samples: Samples,
+    rows: Sequence[TableRow],
+    networks: Networks,
+    folder: str | os.PathLike[str],
+    train: ImageSet | None = None,
+    seed: int = 0,
+    peaks: bool = False,
+    workers: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Measure every row on the same masks with the same networks, and write ``<which>.md`` and ``<which>.json``.
+
+    Parameters
+    ----------
+    which : str
+        ``table3`` (unconditional: FID) or ``table4`` (from masks: FID, SSIM, Segmentation Score).
+    samples : Samples
+        Real cutouts that no row was trained on.
+    rows : sequence of TableRow
+    networks : Networks
+        Features; for Table 4 a segmenter too.
+    train : ImageSet, optional
+        Training images: the FID of real images against real ones.
+    peaks : bool
+        Ask for the real peak of each object too; the paper's model knows none.
+    tell : callable
+        Told what is done.
+
+    Returns
+    -------
+    Path
+        The Markdown.
+
+    Raises
+    ------
+    InputError
+        Where the table is not known, a network is missing, or the images are too few for an FID.
+    """
+    if which not in PAPER:
+        raise InputError(f"{which!r} is no table that can be reproduced; there are: {', '.join(PAPER)}")
+    if networks.features is None or (which == "table4" and networks.segmenter is None):
+        raise InputError(f"{which} needs a feature network" + (" and a segmenter" if which == "table4" else ""))
+    folder = make_folder(folder)
+    make_folder(folder / "rows")
+    real = sample_set(samples)
+    tell(f"{len(real)} real images")
+    paired = which == "table4"
+    table, _, _ = describe_set(real, networks, workers, segment=paired)
+    assert table.features is not None
+    check_samples(table.features, table.features)  # before hours of drawing
+    floor = None if train is None else describe_set(train.drawn(len(real), seed), networks, workers, segment=False)[0]
+    lines = [real_line(table, floor)]
+    for row in rows:
+        tell(f"{row.name} ...")
+        images, seconds = draw_row(row, row_orders(samples, row, seed, peaks), folder / "rows")
+        lines.append(measure_row(row, images, real, table, networks, seconds, paired, workers))
+        _write(folder, which, lines, networks, peaks)  # what is done stays when a later row fails
+    return _write(folder, which, lines, networks, peaks)
+
+
+# ---------------------------------------------------------------- the table as text
+
+
+def _write(folder: Path, which: str, lines: Sequence[Line], networks: Networks, peaks: bool) -> Path:
+    content = {"table": which, "networks": networks.names, "peaks": peaks, "lines": [one.to_json() for one in lines]}
+    write_json(folder / f"{which}.json", content)
+    write_text(folder / f"{which}.md", "\n".join(table_lines(which, lines, networks.names, peaks)) + "\n")
+    return folder / f"{which}.md"
+
+
+def table_lines(which: str, lines: Sequence[Line], names: dict[str, str], peaks: bool = False) -> Iterator[str]:
+    """A table as Markdown: our rows, and the paper's own below, marked as not comparable."""
+    columns = {key: title for key, title in COLUMNS[which].items() if any(key in one.figures for one in lines)}
+    yield _row(["model", "images", *columns.values(), "s an image", "s measuring"])
+    yield _row(["---"] * (len(columns) + 4))
+    for one in lines:
+        cells = [_scaled(one.figures.get(key), key) for key in columns]
+        each = one.drawing / one.images
+        yield _row([one.name, str(one.images), *cells, _seconds(each, 2), _seconds(one.measuring, 0)])
+    yield ""
+    yield f"In brackets 95 % intervals. Networks: {', '.join(f'{k} {v}' for k, v in names.items())}."
+    yield "The real peak of each object was asked for." if peaks else "No row is told how bright an object is."
+    for one in lines:
+        if one.note:
+            yield f"{one.name[0].upper()}{one.name[1:]}: {one.note}."
+    yield ""
+    yield (
+        "**The paper's figures, which these are not comparable with**: other images (private ones), another feature "
+        "network, another segmenter."
+    )
+    yield ""
+    head = ["paper's model", "FID"] + (["SSIM %", "SegScore %"] if which == "table4" else [])
+    yield _row(head)
+    yield _row(["---"] * len(head))
+    for line in PAPER[which]:
+        yield _row(line)
+
+
+def _scaled(estimate: Estimate | None, key: str) -> str:
+    if estimate is None:
+        return "-"
+    value, low, high = (FACTORS.get(key, PERCENT) * v for v in (estimate.value, estimate.low, estimate.high))
+    return figure(Estimate(value, low, high, estimate.n))
+
+
+def _seconds(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

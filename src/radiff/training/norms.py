@@ -1,0 +1,38 @@
+"""Running statistics of batch normalisations, measured anew. Knows no FITS and no losses.
+
+Averaged weights (`radiff.training.loop`) need statistics of their own: those gathered in training belong to other ones.
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def measure_norms(network: nn.Module, run: Callable[[Tensor], object], images: Iterable[Tensor]) -> None:
+    """Set the running mean and variance of every batch normalisation of `network` to their means over `images`.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode before and after.
+    run : callable
+        Puts a batch through the network.
+    images : iterable of Tensor (batch, 1, ny, nx)
+        Nothing is changed where there are none.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    images = list(images)
+    if not norms or not images:
+        return
+    momentum = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean
+        norm.train()
+    for batch in images:
+        run(batch)
+    for norm, old in zip(norms, momentum, strict=True):
+        norm.momentum = old
+        norm.eval()

@@ -1,0 +1,81 @@
+"""``radiff reproduce``: rows of ours and of other models, files, refusals."""
+
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from radiff.cli.main import app
+from radiff.data.collection import CollectionWriter
+from radiff.masks import Annotation
+from radiff.models.io import Part, save_weights
+from radiff.models.resnet import ResNet18, ResNetConfig
+from radiff.models.segmenter import LightUNetConfig, build_segmenter, segmenter_config
+from radiff.sky import Beam, Cutout
+from sky_sets import pictures
+
+RMS = 2e-4
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A collection of 12 val and 8 train cutouts; weights of small random networks."""
+    root = tmp_path_factory.mktemp("reproduce")
+    writer = CollectionWriter(root / "collection")
+    for k, one in enumerate(pictures(20)):
+        cutout = Cutout(RMS * one.snr, beam=Beam(5.4, 5.4))
+        writer.add("s", one.name, cutout, Annotation(list(one.objects), (64, 64)), split="val" if k < 12 else "train")
+    writer.finish()
+    features, segmenter = ResNet18(ResNetConfig(widths=(4, 4, 4, 4))), build_segmenter(LightUNetConfig((8, 16), 4))
+    info = {"scaling": {"name": "snr-asinh", "softness": 2.0}}
+    save_weights(root / "f", {"features": Part(features, features.config.to_dict())}, info)
+    save_weights(root / "s", {"segmenter": Part(segmenter, segmenter_config(segmenter))}, info)
+    return root
+
+
+@pytest.fixture
+def run(folders, weights, tmp_path):
+    def call(table, *more):
+        arguments = [
+            table, folders / "collection", "-o", tmp_path / "out", "--weights", weights, "--features", folders / "f",
+            "--segmenter", folders / "s", "--device", "cpu", "--workers", 1, "--steps", 1, *more,
+        ]  # fmt: skip
+        return CliRunner().invoke(app, ["reproduce", *map(str, arguments)])
+
+    return call
+
+
+def test_table_3(run, tmp_path):
+    result = run("table3")
+    assert result.exit_code == 0, result.output
+    assert "| radiff, unconditional | 12 | " in result.stdout
+    assert result.stdout == (tmp_path / "out" / "table3.md").read_text()
+
+
+def test_table_4_with_another_model(run, tmp_path, monkeypatch):
+    code = "import numpy as np\n\ndef draw(orders):\n    return [o.field.image - o.field.level for o in orders]\n"
+    (tmp_path / "my_models.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    result = run("table4", "--model", "mine=my_models:draw", "--limit", 8)
+    sys.modules.pop("my_models", None)
+    assert result.exit_code == 0, result.output
+    names = [line["name"] for line in json.loads((tmp_path / "out/table4.json").read_text())["lines"]]
+    assert names == [
+        "real images", "radiff, no-bg", "radiff, self", "radiff, self-masked", "radiff, other", "mine",
+    ]  # fmt: skip
+    assert "it tells the network the answer" in result.stdout
+    assert "| SPADE | 73.49 | 26.84 | 36.19 |" in result.stdout
+
+
+def test_refusals(run):
+    for arguments, part in [
+        (["table5"], "'table5' is no table"),
+        (["table3", "--model", "x"], "give NAME=MODULE:FUNCTION"),
+        (["table3", "--model", "x=no_such_module:draw"], "No module named 'no_such_module'"),
+        (["table3", "--split", "test"], "no cutout is in the split 'test'"),
+        (["table3", "--limit", "4"], "FID on 4 features needs at least 5 images"),
+    ]:
+        result = run(*arguments)
+        assert result.exit_code == 2, result.output
+        assert part in result.stderr
