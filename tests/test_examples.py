@@ -71,7 +71,7 @@ def test_06_measure(run, place, weights):
         run("03_cut_a_collection.py")
     told = run("06_measure.py", weights)
     assert "reconstructed: 8 cutouts" in told
-    assert "noise power spectrum, generated over real" in told
+    assert "noise power spectrum, generated over asked" in told
 
 
 @pytest.mark.parametrize("name", NUMBERED)

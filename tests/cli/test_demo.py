@@ -1,11 +1,13 @@
 """``radiff demo``: files written and named, the same for the same seed."""
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner
 
 import bad_inputs
 from radiff.cli.main import app
 from radiff.data.collection import Collection
+from radiff.masks.draw import demo_masks, demo_peaks
 
 RUNNER = CliRunner()
 
@@ -26,6 +28,10 @@ def test_demo(weights, tmp_path):
     assert "weights tiny, 2 steps of euler" in result.stderr
     collection = Collection.open(tmp_path / "demo")
     assert all(row.nx == row.ny == 128 for row in collection.rows)
+    for k, mask in enumerate(demo_masks(3)):
+        np.testing.assert_array_equal(collection.mask(k), mask)
+        asked = [one.info["asked_peak_snr"] for one in collection.annotation(k).objects]
+        assert asked == pytest.approx(demo_peaks(mask, k))
     assert demo(tmp_path / "again", weights, "--number", 3).exit_code == 0
     again = Collection.open(tmp_path / "again")
     np.testing.assert_array_equal(collection.image(0).image, again.image(0).image)

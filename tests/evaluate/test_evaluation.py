@@ -165,6 +165,20 @@ def test_synthetic_images_without_a_partner_are_told():
     assert found["ssim"].value.n == (8,)
 
 
+def test_several_images_of_one_mask():
+    real = REAL[:8]
+    made = [sky_sets.picture_of(f"{p.name}_s{k}", p.snr, p.mask, p) for p in real for k in range(3)]
+    found = evaluate(sky_sets.image_set(real), sky_sets.image_set(made), paired=True, workers=1)
+    assert (found.settings["real"]["images"], found.settings["synthetic"]["images"]) == (8, 24)
+    assert found.metric("ssim").value.value == pytest.approx(1.0)
+    assert found.metric("ssim").value.n == (24,)
+    assert found.metric("sources_5").value.value == pytest.approx(found.metric("sources_5").real.value)
+    real_line, mask_line, made_line = found.sheets[0].lines[:3]
+    for truth, mask, image in zip(real_line, mask_line, made_line, strict=True):
+        np.testing.assert_array_equal(truth.image, image.image)
+        np.testing.assert_array_equal(mask.image, image.image)
+
+
 def test_json(same):
     found = evaluate(
         sky_sets.image_set(REAL[:20]), sky_sets.image_set(REAL[:20]), networks=sky_sets.networks(), paired=True,

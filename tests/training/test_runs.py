@@ -84,7 +84,7 @@ def test_denoiser_in_seconds(train, autoencoder, tmp_path):
     assert state.step == 8
     manifest = whole(tmp_path, load_autoencoder, load_denoiser)
     assert manifest["diffusion"]["objective"] == "angle"
-    assert manifest["sampling"] == {"sampler": "euler", "num_steps": 2}
+    assert manifest["sampling"] == {"sampler": "flow-euler", "num_steps": 2, "detail": 0.7}
     assert set(manifest["training"]) == {"autoencoder", "denoiser"}
     before, after = load_autoencoder(autoencoder).state_dict(), load_autoencoder(tmp_path / "weights").state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)

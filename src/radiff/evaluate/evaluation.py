@@ -124,9 +124,11 @@ def evaluate(
     found = Evaluation({}, failures=failures + failed)
     pairs = _pairs(first, second) if paired else None
     if pairs is not None:
-        first, second = (t.chosen([p[side] for p in pairs]) for side, t in enumerate((first, second)))
-        real, made = (s.chosen([p[side] for p in pairs]) for side, s in enumerate((real, made)))
-        pairs = [(k, k) for k in range(len(pairs))]
+        kept, partners = np.unique([p[0] for p in pairs], return_inverse=True)  # several images may have one mask
+        made_kept = [p[1] for p in pairs]
+        first, real = first.chosen(kept), real.chosen(kept)
+        second, made = second.chosen(made_kept), made.chosen(made_kept)
+        pairs = [(int(partner), k) for k, partner in enumerate(partners)]
     floor = _floor(first, len(second), train, networks, workers, seed)
     with clock.part("distances"):
         found.metrics += distance_metrics(first, second, floor, found.curves, seed)
@@ -148,7 +150,7 @@ def evaluate(
             neighbours = _memorisation(first, second, vectors, found, seed)
     if sheets:
         with clock.part("sheets"):
-            found.sheets = _sheets(real, made, train, networks, neighbours, paired, seed)
+            found.sheets = _sheets(real, made, train, networks, neighbours, pairs, seed)
     found.settings = {
         "real": {"name": real.name, "images": len(first)},
         "synthetic": {"name": made.name, "images": len(second)},
@@ -305,11 +307,11 @@ def _sheets(
     train: ImageSet | None,
     networks: Networks,
     neighbours: dict[str, memorisation.Neighbours],
-    paired: bool,
+    pairs: list[tuple[int, int]] | None,
     seed: int,
 ) -> list[Sheet]:
     shown: list[Sheet | None] = [
-        sample_sheet(real, made, paired, SHOWN, seed),
+        sample_sheet(real, made, pairs, SHOWN, seed),
         segmentation_sheet(made, networks, seed),
     ]
     for space, near in neighbours.items():

@@ -52,12 +52,12 @@ class PairTable:
 def measure_pairs(
     real: ImageSet, made: ImageSet, pairs: list[tuple[int, int]], workers: int | None = None
 ) -> tuple[PairTable, list[Failure]]:
-    """Measure pairs (real index, synthetic index), and each real image with the synthetic one of the next pair."""
+    """Measure pairs (real index, synthetic index), and each real image with the synthetic one of another pair."""
     jobs, others = real.jobs(), made.jobs()
-    tasks = [
-        (jobs[a], others[b], others[pairs[(k + 1) % len(pairs)][1]] if len(pairs) > 1 else None)
-        for k, (a, b) in enumerate(pairs)
-    ]
+    tasks = []
+    for k, (a, b) in enumerate(pairs):
+        stranger = pairs[(k + len(pairs) // 2) % len(pairs)]
+        tasks.append((jobs[a], others[b], others[stranger[1]] if stranger[0] != a else None))
     found = run_parallel(_measure_pair, tasks, "comparing pairs", workers)
     good = [one for one in found if not isinstance(one, Failure)]
     figures = {name: np.array([g[0][name] for g in good]) for name in TITLES}

@@ -24,6 +24,8 @@ from radiff.sky import quicklook
 REAL, MADE = "#222222", "#d1495b"
 _SIZE = (4.4, 3.0)
 NAMES = ("real", "synthetic")
+BLANK = "#33415c"
+"""Colour of blank pixels in a sheet."""
 _STYLE: Any = {
     "font.size": 8,
     "svg.fonttype": "none",
@@ -97,7 +99,7 @@ def _address(content: bytes, kind: str) -> str:
 
 
 def draw_sheet_address(sheet: Sheet) -> str:
-    """A sheet as a PNG of 128 colours in a data: URL."""
+    """A sheet as a PNG of 256 colours in a data: URL."""
     columns = max(map(len, sheet.lines))
     panels = [panel for line in sheet.lines for panel in (*line, *[Panel(None)] * (columns - len(line)))]
     images, titles, masks, noise = (list(column) for column in zip(*panels, strict=True))
@@ -109,8 +111,20 @@ def draw_sheet_address(sheet: Sheet) -> str:
         )  # fmt: skip
         stream = io.BytesIO()
         with PIL.Image.open(path) as image:
-            image.convert("RGB").quantize(128, PIL.Image.Quantize.MAXCOVERAGE).save(stream, format="png", optimize=True)
+            image.convert("RGB").quantize(palette=_palette(), dither=PIL.Image.Dither.NONE).save(stream, "png")
     return _address(stream.getvalue(), "image/png")
+
+
+def _palette() -> PIL.Image.Image:
+    """208 greys, and the colours of outlines and blank pixels, each in twelve mixes with dark and light."""
+    colors = [bytes.fromhex(color[1:]) for color in (*REVIEW_COLORS.values(), BLANK)]
+    values = [round(k * 255 / 207) for k in range(208) for _ in range(3)]
+    for color in colors:
+        for ground in (0, 90, 200):
+            values += [round(share * c + (1 - share) * ground) for share in (1, 0.75, 0.5, 0.3) for c in color]
+    image = PIL.Image.new("P", (1, 1))
+    image.putpalette(values)
+    return image
 
 
 # ---------------------------------------------------------------- one function a plot

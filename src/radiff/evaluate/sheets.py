@@ -41,20 +41,23 @@ def _filled(images: ImageSet, count: int, seed: int) -> list[int]:
     return sorted((chosen + rest)[:count])
 
 
-def sample_sheet(real: ImageSet, made: ImageSet, paired: bool, count: int, seed: int = 0) -> Sheet:
-    """Real and synthetic images, line below line; paired ones above each other, with the mask."""
+def sample_sheet(
+    real: ImageSet, made: ImageSet, pairs: list[tuple[int, int]] | None, count: int, seed: int = 0
+) -> Sheet:
+    """Real and synthetic images, line below line; of `pairs` (real, synthetic) above each other, with the mask."""
     chosen = _filled(made, min(count, len(made)), seed)
-    others = chosen if paired else _filled(real, min(count, len(real)), seed)
+    partner = {b: a for a, b in pairs or []}
+    others = [partner[k] for k in chosen] if pairs else _filled(real, min(count, len(real)), seed)
     lines: list[list[Panel]] = []
     for start in range(0, max(len(chosen), len(others)), COLUMNS):
         truth = [real.read(k) for k in others[start : start + COLUMNS]]
         found = [made.read(k) for k in chosen[start : start + COLUMNS]]
         lines.append([_panel(p, "real") for p in truth])
         lines.append([_panel(p, "mask asked for", mask=True) for p in found])
-        if paired:
+        if pairs:
             lines[-1] = [Panel(p.snr, "its mask", p.mask, 1.0) for p in truth]
         lines.append([_panel(p, "synthetic") for p in found])
-    text = "Paired: one column is one mask." if paired else "Not paired: the columns have nothing in common."
+    text = "Paired: one column is one mask." if pairs else "Not paired: the columns have nothing in common."
     return Sheet("Samples", f"{len(chosen)} synthetic and {len(others)} real images, drawn at random. {text}", lines)
 
 

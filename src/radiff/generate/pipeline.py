@@ -27,6 +27,7 @@ from radiff.generate.flux import bring_to_flux
 from radiff.generate.peaks import PeakSteering
 from radiff.generate.sky import Sky, measure_noise, peaks_image
 from radiff.generate.steering import Fields, Guidance, Steering
+from radiff.generate.texture import match_texture
 from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
 from radiff.models.denoiser import condition_planes, veiled
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
@@ -137,7 +138,7 @@ class Generator:
         try:
             self.scaling = make_scaling(**self.manifest["scaling"])
             self.objective = Objective(DiffusionConfig(**self.manifest.get("diffusion", {})))
-            known = {"sampler": SAMPLERS[0], "num_steps": 16, "detail": 0.3} | self.manifest.get("sampling", {})
+            known = {"sampler": SAMPLERS[0], "num_steps": 16, "detail": 0.7} | self.manifest.get("sampling", {})
             self.defaults = Sampling(**(known | {"guidance": Guidance(**known.pop("guidance", {}))}))
         except (KeyError, TypeError, ValueError) as error:
             text = f"its radiff.json is not of this version of radiff ({error}); copy the folder again or update radiff"
@@ -461,7 +462,7 @@ class Generator:
     def _finish(self, snr: NDArray[np.float32], job: Job, sampling: Sampling, exact: bool, bare: bool) -> Cutout:
         """Signal-to-noise to Jy/beam: the noise measured outside the objects becomes the rms asked for.
 
-        With a background, level and noise become those of the background on the same pixels.
+        With a background, level, noise and power spectrum become those of the background on the same pixels.
         """
         sky = job.sky
         if not np.isfinite(snr).all():
@@ -471,6 +472,8 @@ class Generator:
             )
         (level, noise), (wanted_level, wanted_noise), measured = _noises(snr, job)
         image = (snr - level) * (wanted_noise / noise) + wanted_level
+        if isinstance(job.backdrop, Backdrop) and measured and job.backdrop.mode != "self":
+            image = match_texture(image, job.mask, job.backdrop.snr, job.seed)
         if exact and job.peaks is not None and not bare:
             image = bring_to_flux(image, job.objects, job.peaks, "peak")
         image = image * sky.rms

@@ -71,7 +71,7 @@ class DenoiserSettings(Section):
     beta_start: float = 1e-4
     beta_end: float = 0.02
     zero_terminal_snr: bool = False
-    time_shift: float = 0.3
+    time_shift: float = 0.5
     mask_dropout: float = Field(0.1, ge=0, le=1, description="part of the cutouts trained without a mask")
     peak_dropout: float = Field(0.15, ge=0, le=1, description="part of the cutouts trained without peaks")
     object_dropout: float = Field(0.15, ge=0, le=1, description="part of the objects trained without a peak")
@@ -81,11 +81,10 @@ class DenoiserSettings(Section):
     )
     beam_dropout: float = Field(0.1, ge=0, le=1, description="part of the cutouts trained without a beam")
     source_weight: float = Field(4.0, gt=0, description="weight of the loss on and beside objects; noise has 1")
-    peak_weight: float = Field(
-        10.0, ge=0, description="weight of objects whose peak is asked, times their code squared"
-    )
-    sampler: str = Field("euler", description="default sampler of the weights")
-    num_steps: int = Field(16, gt=0, description="default steps of the weights")
+    peak_weight: float = Field(5.0, ge=0, description="weight of objects whose peak is asked, times their code squared")
+    sampler: str = Field("flow-euler", description="default sampler of the weights")
+    num_steps: int = Field(8, gt=0, description="default steps of the weights")
+    detail: float = Field(0.7, ge=0, le=1, description="how much of a background the weights keep by default")
 
 
 class FeatureSettings(Section):

@@ -172,7 +172,7 @@ class DenoiserTask:
         if self.denoiser.config.context:
             background = self.autoencoder.encode(batch.skies[:count]).float()
             veil, _ = initial_noise(range(1000, 1000 + count), background.shape[1:])
-            detail = torch.full((count,), 0.3, device=background.device)
+            detail = torch.full((count,), self.settings.detail, device=background.device)
             shown = veiled(background, veil.to(background.device), detail)
             conditions = Conditions(planes, batch.beams[:count], background, shown, detail)
         encoded = self.denoiser.encode(conditions)
@@ -205,6 +205,6 @@ class DenoiserTask:
             "denoiser": Part(self.denoiser, self.denoiser.config.to_dict()),
         }
         training = self.info.get("training", {}) | {"denoiser": info}
-        sampling = {"sampler": self.settings.sampler, "num_steps": self.settings.num_steps}
+        sampling = {name: getattr(self.settings, name) for name in ("sampler", "num_steps", "detail")}
         content = {"scaling": self.scaling, "diffusion": self.diffusion.to_dict(), "sampling": sampling}
         save_weights(folder, parts, content | {"training": training})

@@ -44,6 +44,7 @@ FREE_SETTINGS = {
     "compile",
     "sampler",
     "num_steps",
+    "detail",
 }
 """Settings that may change when a run is resumed: they do not change its path."""
 
