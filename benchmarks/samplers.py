@@ -92,6 +92,7 @@ def read_val(root: Path, number: int, generator: Any) -> dict[str, Any]:
         "objects": objects,
         "backdrops": backdrops,
         "batch_size": 16,
+        "match_texture": False,  # what the network and the sampler do is to be seen
     }
     generator.generate(masks[:8], range(8), num_steps=1)  # warm up
     real = [(c.image - r.background) / r.rms for c, r in zip(cutouts, rows, strict=True)]

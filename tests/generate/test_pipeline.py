@@ -136,11 +136,12 @@ def test_fields_of_any_size_have_the_noise_and_the_background_asked_for(generato
     """Windows and tiles included: 64 x 400 pixels are decoded in two tiles."""
     mask, snr = np.zeros(shape, np.uint8), np.random.default_rng(2).normal(0, 3, shape).astype(np.float32)
     mask[20:30, 12:20] = 3
-    made = [generator(mask, seed=s, num_steps=1, backdrop=Backdrop(snr), sky=Sky(rms=RMS)) for s in (0, 1)]
+    options = {"num_steps": 1, "sky": Sky(rms=RMS), "match_texture": False}
+    made = [generator(mask, seed=s, backdrop=Backdrop(snr), **options) for s in (0, 1)]
     for cutout in made:
         assert cutout.shape == shape
         assert noise_outside(cutout.image, mask)[1] == pytest.approx(3 * RMS, rel=0.02)
-    pair = generator.generate([mask] * 2, [0, 1], num_steps=1, backdrops=[Backdrop(snr)] * 2, sky=Sky(rms=RMS))
+    pair = generator.generate([mask] * 2, [0, 1], backdrops=[Backdrop(snr)] * 2, **options)
     np.testing.assert_allclose(images(pair), images(made), rtol=0, atol=3e-4 * RMS)
 
 
@@ -167,12 +168,15 @@ def test_rms_of_the_call_goes_before_the_sky(generator, masks):
     assert generator(masks[0], sky=Sky(rms=1.0), rms=RMS).rms == RMS
 
 
-def test_level_and_noise_of_a_background_are_kept(generator, masks, backdrop):
-    cutout = generator(masks[0], seed=2, backdrop=backdrop, sky=Sky(rms=RMS, background=1e-2))
+@pytest.mark.parametrize(("texture", "tolerance"), [(False, 0.02), (True, 0.035)])
+def test_level_and_noise_of_a_background_are_kept(generator, masks, backdrop, texture, tolerance):
+    """The rms is calibrated; where the power spectrum is too, the clipped rms may move by 3 %."""
+    sky = Sky(rms=RMS, background=1e-2)
+    cutout = generator(masks[0], seed=2, backdrop=backdrop, sky=sky, match_texture=texture)
     level, noise = noise_outside(cutout.image, masks[0])
     wanted = noise_outside(backdrop.snr, masks[0])
     assert (level - 1e-2) / RMS == pytest.approx(wanted[0], abs=0.1)
-    assert noise / RMS == pytest.approx(wanted[1], rel=0.02)
+    assert noise / RMS == pytest.approx(wanted[1], rel=tolerance)
     assert cutout.provenance["background"] == "self-masked"
     assert cutout.provenance["background_image"] == "b.fits"
     assert cutout.provenance["detail"] == generator.defaults.detail

@@ -1,4 +1,4 @@
-"""The weights in the box: fluxes as asked, crowded, huge and empty masks, seeds at any batch size, fields without seams."""
+"""The weights in the box: fluxes as asked; crowded, huge and empty masks; seeds at any batch size."""
 
 import numpy as np
 import pytest

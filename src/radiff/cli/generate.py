@@ -62,6 +62,10 @@ def generate(
         bool | None,
         typer.Option("--steer/--no-steer", help="Bring peaks to what is asked while sampling; default: on."),
     ] = None,
+    texture: Annotated[
+        bool | None,
+        typer.Option("--texture/--no-texture", help="Bring the noise power to the background's; default: on."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps; default: that of the weights.")] = None,
     sampler: Annotated[
         str | None, typer.Option(help="euler, heun, adams, dpm++, unipc, ddim, ddpm, edm-heun, flow-euler, flow-heun.")
@@ -123,6 +127,7 @@ def generate(
         guidance=scales,
         detail=detail,
         steer_peaks=steer,
+        match_texture=texture,
         exact=exact,
         batch_size=batch_size,
         unconditional=bool(unconditional),

@@ -44,10 +44,10 @@ PAPER: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """The paper's figures: FID; and for Table 4 SSIM and Segmentation Score, %."""
 COLUMNS: dict[str, dict[str, str]] = {
-    "table3": {"fid": "FID", "kid": "KID x 1000"},
+    "table3": {"fid": "FID", "kid": "KID"},
     "table4": {
         "fid": "FID",
-        "kid": "KID x 1000",
+        "kid": "KID",
         "ssim_paper": "SSIM %, paper's scale",
         "ssim": "SSIM %, asinh",
         "score": "SegScore %, Eq. 10-11",
@@ -56,7 +56,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "total_sources": "without background",
     },
 }
-FACTORS = {"fid": 1.0, "kid": 1000.0}
+FACTORS = {"fid": 1.0, "kid": 1.0}
 PERCENT = 100.0
 PIECE = 32
 """Images that are drawn before they are written."""

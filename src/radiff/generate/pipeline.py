@@ -58,6 +58,8 @@ class Sampling:
         (its very pixels).
     steer_peaks : bool
         Bring every step's estimate of the clean image to the peaks asked for (`radiff.generate.peaks`).
+    match_texture : bool
+        Bring the noise power to that of the background (`radiff.generate.texture`).
     """
 
     sampler: str
@@ -65,6 +67,7 @@ class Sampling:
     guidance: Guidance
     detail: float
     steer_peaks: bool = True
+    match_texture: bool = True
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,7 @@ class Generator:
         sampler: str | None = None,
         num_steps: int | None = None,
         steer_peaks: bool | None = None,
+        match_texture: bool | None = None,
         batch_size: int = 8,
         unconditional: bool = False,
         on_step: Callable[[], None] | None = None,
@@ -255,7 +259,7 @@ class Generator:
             Objects of each mask, where it has some that touch; default: its connected parts.
         exact : bool
             Bring each object whose peak is asked to exactly that peak after sampling (`bring_to_flux`).
-        detail, guidance, sampler, num_steps, steer_peaks
+        detail, guidance, sampler, num_steps, steer_peaks, match_texture
             See `Sampling`; default: those of the weights.
         unconditional : bool
             Drop the mask; its shape alone counts.
@@ -279,7 +283,7 @@ class Generator:
         """
         if self.denoiser is None:
             raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", self.folder)
-        sampling = self._sampling(sampler, num_steps, guidance, detail, steer_peaks)
+        sampling = self._sampling(sampler, num_steps, guidance, detail, steer_peaks, match_texture)
         checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
         count = len(checked)
         numbers = [int(seed) for seed in seeds]
@@ -343,6 +347,7 @@ class Generator:
         guidance: Guidance | None,
         detail: float | None,
         steer_peaks: bool | None,
+        match_texture: bool | None,
     ) -> Sampling:
         default = self.defaults
         chosen = Sampling(
@@ -351,6 +356,7 @@ class Generator:
             guidance or default.guidance,
             default.detail if detail is None else detail,
             (default.steer_peaks if steer_peaks is None else steer_peaks) and self.scaling.invertible,
+            default.match_texture if match_texture is None else match_texture,
         )
         if chosen.sampler not in SAMPLERS:
             raise InputError(f"{chosen.sampler!r} is no sampler; there are: {', '.join(SAMPLERS)}")
@@ -472,8 +478,9 @@ class Generator:
             )
         (level, noise), (wanted_level, wanted_noise), measured = _noises(snr, job)
         image = (snr - level) * (wanted_noise / noise) + wanted_level
-        if isinstance(job.backdrop, Backdrop) and measured and job.backdrop.mode != "self":
-            image = match_texture(image, job.mask, job.backdrop.snr, job.seed)
+        shown = job.backdrop if isinstance(job.backdrop, Backdrop) and job.backdrop.mode != "self" else None
+        if shown is not None and self.denoiser.config.context and measured and sampling.match_texture:
+            image = match_texture(image, job.mask, shown.snr, job.seed)
         if exact and job.peaks is not None and not bare:
             image = bring_to_flux(image, job.objects, job.peaks, "peak")
         image = image * sky.rms
@@ -495,6 +502,7 @@ class Generator:
             "background_image": job.backdrop.name if isinstance(job.backdrop, Backdrop) else "",
             "detail": sampling.detail,
             "steer_peaks": sampling.steer_peaks,
+            "match_texture": sampling.match_texture,
             "precision": self.precision,
             "backend": self.backend,
             "peaks_exact": exact and job.peaks is not None and not bare,
