@@ -285,3 +285,34 @@ def test_no_seam_where_windows_meet():
         assert line[start - 1] == pytest.approx(line[start - 2] + 1)  # only one window is heard there
         assert (step[start : start + OVERLAP - 1] < 1).all()  # down from 24 and more to few, bit by bit
     assert step.min() > -24 / 4
+
+
+def test_small_beams_are_guided_and_others_cost_nothing():
+    beams = torch.tensor([0.0, 1.5, 2.0, 2.25, 2.5, 8.0])
+    assert steering.fine_beam_guidance(beams).tolist() == [1.0, 3.0, 3.0, 2.0, 1.0, 1.0]
+    fields = Fields(
+        torch.zeros(2, 5 * FACTOR**2, 8, 8),
+        torch.tensor([2.0, 4.0]),
+        None,
+        None,
+        None,
+        torch.zeros(2, dtype=torch.bool),
+    )
+
+    class Beams:
+        """Says 1 where a beam is asked."""
+
+        config = DenoiserConfig(factor=FACTOR)
+
+        def encode(self, conditions):
+            return conditions
+
+        def __call__(self, x, time, conditions):
+            return torch.ones_like(x) * (conditions.beam > 0)[:, None, None, None]
+
+    x, angle = torch.zeros(2, CHANNELS, 8, 8), torch.full((2,), 0.5)
+    said = Steering(Beams(), ANGLE, fields, Guidance(), 8, fine_beam=True).velocity(x, angle)
+    assert said[:, 0, 0, 0].tolist() == [3.0, 1.0]
+    assert Steering(Beams(), ANGLE, fields, Guidance(), 8).scales == {}
+    wide = replace(fields, beam=torch.tensor([3.0, 4.0]))
+    assert Steering(Beams(), ANGLE, wide, Guidance(), 8, fine_beam=True).scales == {}

@@ -398,7 +398,8 @@ class Generator:
             noise, generators = initial_noise(seeds, (self.autoencoder.config.latent_channels, height, width))
             fields = self._fields(jobs, sampling, unconditional, generators)
             peaks = None if unconditional or not sampling.steer_peaks else self._peaks(jobs)
-            steering = Steering(self.denoiser, self.objective, fields, sampling.guidance, batch_size, peaks)
+            fine = sampling.guidance == Guidance()
+            steering = Steering(self.denoiser, self.objective, fields, sampling.guidance, batch_size, peaks, fine)
             latents = sample(
                 steering.velocity,
                 noise.to(self.device, memory_format=torch.channels_last),
