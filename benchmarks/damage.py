@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from radiff.evaluate.damage import DAMAGES, copied
-from radiff.evaluate.estimates import Metric
 from radiff.evaluate.evaluation import evaluate
+from radiff.evaluate.metrics.estimates import Metric
 from radiff.evaluate.networks import load_networks
-from radiff.evaluate.page import differs, number
+from radiff.evaluate.report.page import differs, number
 from radiff.evaluate.sets import ImageSet, Picture
 
 COLUMNS = {

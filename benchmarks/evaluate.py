@@ -25,7 +25,7 @@ from rich.table import Table
 
 from radiff.evaluate.evaluation import Evaluation, evaluate
 from radiff.evaluate.networks import Networks, load_networks
-from radiff.evaluate.page import write_report
+from radiff.evaluate.report.page import write_report
 from radiff.evaluate.sets import ImageSet, Picture, picture_of
 
 

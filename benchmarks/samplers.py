@@ -47,7 +47,7 @@ def quality(images: list[np.ndarray], skies: list[np.ndarray], masks: list[np.nd
     """The three parts and the joint quality of images (snr) made on the backgrounds `skies` (snr)."""
     from scipy import ndimage
 
-    from radiff.evaluate.reconstruction import spectrum_ratio
+    from radiff.evaluate.checks.reconstruction import spectrum_ratio
     from radiff.sky import background_rms
 
     clear = [~ndimage.binary_dilation(mask > 0, iterations=2) if mask.any() else mask == 0 for mask in masks]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import bad_inputs
 from radiff.cli import main
-from radiff.evaluate import mask_files
+from radiff.evaluate.segment import mask_files
 from radiff.masks import read_annotation, read_ds9, read_mask, read_yolo
 from radiff.models.io import Part, save_weights
 from radiff.models.segmenter import LightUNetConfig, build_segmenter, segmenter_config

@@ -10,7 +10,7 @@ from radiff.errors import InputError
 from radiff.evaluate.damage import DAMAGES, copied
 from radiff.evaluate.evaluation import evaluate
 from radiff.evaluate.networks import Networks, describe_set, describe_train
-from radiff.evaluate.page import differs, text_lines
+from radiff.evaluate.report.page import differs, text_lines
 
 COUNT = 48
 REAL = sky_sets.pictures(COUNT)

@@ -9,7 +9,7 @@ import typer
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
-    from radiff.evaluate.samples import Figures
+    from radiff.evaluate.checks.samples import Figures
 
 Weights = Annotated[str, typer.Option(help="Weights folder, hub id, or 'default' (in the package).")]
 Split = Annotated[str, typer.Option(help="Which split of the collection.")]

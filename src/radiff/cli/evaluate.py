@@ -60,7 +60,7 @@ def evaluate(
     """
     from radiff.evaluate.evaluation import evaluate as compare
     from radiff.evaluate.networks import load_networks
-    from radiff.evaluate.page import text_lines, write_report
+    from radiff.evaluate.report.page import text_lines, write_report
     from radiff.files import make_folder
 
     make_folder(output)  # before the work

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radiff.evaluate import Draw, Order
-    from radiff.evaluate.reconstruction import Image
+    from radiff.evaluate.checks.reconstruction import Image
     from radiff.generate import Generator
 
 

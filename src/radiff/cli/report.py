@@ -1,4 +1,4 @@
-"""``radiff report compare``: parses and prints; the work is done by `radiff.evaluate.page`."""
+"""``radiff report compare``: parses and prints; the work is done by `radiff.evaluate.report.page`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +31,7 @@ def compare(
 
     Example: radiff report compare no-bg/report.json self-masked/report.json -o compared.md
     """
-    from radiff.evaluate.page import compare_reports, read_reports
+    from radiff.evaluate.report.page import compare_reports, read_reports
     from radiff.files import write_text
 
     if len(reports) < 2:

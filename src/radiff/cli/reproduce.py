@@ -10,7 +10,7 @@ import typer
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
-    from radiff.evaluate.orders import Draw
+    from radiff.evaluate.checks.orders import Draw
     from radiff.evaluate.reproduce import TableRow
     from radiff.generate import Generator
 

@@ -1,4 +1,4 @@
-"""``radiff segment``: parses and prints; the work is done by `radiff.evaluate.masking` and `mask_files`."""
+"""``radiff segment``: parses and prints; the work is done by `radiff.evaluate.segment.masking` and `mask_files`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ from radiff.errors import InputError
 from radiff.parallel import Failure, progress_bar
 
 if TYPE_CHECKING:
-    from radiff.evaluate.mask_files import SegmentResult
+    from radiff.evaluate.segment.mask_files import SegmentResult
 
 
 def register(app: typer.Typer) -> None:
@@ -47,8 +47,8 @@ def segment(
       radiff segment map.fits -o segmented --formats ds9
       radiff segment collection --split val -o segmented
     """
-    from radiff.evaluate import mask_files
-    from radiff.evaluate.masking import MapSegmenter
+    from radiff.evaluate.segment import mask_files
+    from radiff.evaluate.segment.masking import MapSegmenter
 
     extra = [name.strip() for name in formats.split(",") if name.strip()]
     mask_files.check_formats(extra)
@@ -88,7 +88,7 @@ def segment(
 def _summary(done: "list[SegmentResult]", output: Path) -> None:
     import numpy as np
 
-    from radiff.evaluate.segmentation import image_means, iou
+    from radiff.evaluate.metrics.segmentation import image_means, iou
     from radiff.masks import CLASSES
 
     spurious, compact, extended = np.sum([one.counts for one in done], axis=0)

@@ -1,13 +1,13 @@
 """Real and generated images to figures: what a referee would ask for. Knows no networks."""
 
-from radiff.evaluate.control import control
-from radiff.evaluate.figures import figure7, figure8
-from radiff.evaluate.generation import check_generation
-from radiff.evaluate.made import made_samples
-from radiff.evaluate.orders import BACKGROUNDS, Draw, Field, Order, background_sources, sample_orders
-from radiff.evaluate.reconstruction import check_reconstruction
-from radiff.evaluate.report import control_lines, draw_comparison, generation_lines, reconstruction_lines
-from radiff.evaluate.samples import Samples, generation_figures, reconstruction_figures
+from radiff.evaluate.checks.control import control
+from radiff.evaluate.checks.figures import figure7, figure8
+from radiff.evaluate.checks.generation import check_generation
+from radiff.evaluate.checks.made import made_samples
+from radiff.evaluate.checks.orders import BACKGROUNDS, Draw, Field, Order, background_sources, sample_orders
+from radiff.evaluate.checks.reconstruction import check_reconstruction
+from radiff.evaluate.checks.report import control_lines, draw_comparison, generation_lines, reconstruction_lines
+from radiff.evaluate.checks.samples import Samples, generation_figures, reconstruction_figures
 
 __all__ = [
     "BACKGROUNDS",

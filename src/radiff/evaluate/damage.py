@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from radiff.evaluate.memorisation import turned
+from radiff.evaluate.metrics.memorisation import turned
 from radiff.evaluate.sets import Picture, picture_of
 from radiff.sky import background_rms, remove_sources
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from radiff.errors import InputError
-from radiff.evaluate import memorisation
-from radiff.evaluate.distances import (
+from radiff.evaluate.metrics import memorisation
+from radiff.evaluate.metrics.distances import (
     check_samples,
     fid_by_size,
     fid_estimate,
@@ -17,13 +17,13 @@ from radiff.evaluate.distances import (
     prdc_estimates,
     standardised,
 )
-from radiff.evaluate.estimates import Estimate, Metric
+from radiff.evaluate.metrics.estimates import Estimate, Metric
+from radiff.evaluate.metrics.pairs import measure_pairs, pair_metrics
+from radiff.evaluate.metrics.physics import physics_curves, physics_metrics
+from radiff.evaluate.metrics.segmentation import segmentation_metrics
 from radiff.evaluate.networks import Networks, TrainVectors, describe_set, describe_train
-from radiff.evaluate.pairs import measure_pairs, pair_metrics
-from radiff.evaluate.physics import physics_curves, physics_metrics
-from radiff.evaluate.segmentation import segmentation_metrics
+from radiff.evaluate.report.sheets import Sheet, closest_sheet, sample_sheet, segmentation_sheet
 from radiff.evaluate.sets import ImageSet, pair_up
-from radiff.evaluate.sheets import Sheet, closest_sheet, sample_sheet, segmentation_sheet
 from radiff.evaluate.tables import SetTable
 
 FORMAT = 1

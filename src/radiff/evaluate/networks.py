@@ -17,7 +17,7 @@ from radiff.data.collection import Row
 from radiff.data.scaling import SnrAsinh, make_scaling
 from radiff.errors import InputError
 from radiff.evaluate.measure import SCALING, Measures, measure_set, scale_set
-from radiff.evaluate.segmentation import confusion, match_objects
+from radiff.evaluate.metrics.segmentation import confusion, match_objects
 from radiff.evaluate.sets import ImageSet
 from radiff.evaluate.tables import SetTable
 from radiff.files import atomic_path, make_folder

@@ -1,6 +1,6 @@
 """Ways to generate, each a row, to the paper's Tables 3 and 4 on public images. Knows no generator and no weights.
 
-A row is a name and a function `Draw` (`radiff.evaluate.orders`): given orders (masks, backgrounds, beams, seeds) it
+A row is a name and a function `Draw` (`checks.orders`): given orders (masks, backgrounds, beams, seeds) it
 gives images. Any model can be such a function.
 """
 
@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.errors import InputError
-from radiff.evaluate.distances import check_samples, fid_estimate, kid_estimate, standardised
-from radiff.evaluate.estimates import Estimate
+from radiff.evaluate.checks.orders import Draw, Order, sample_orders
+from radiff.evaluate.checks.samples import Samples
+from radiff.evaluate.metrics.distances import check_samples, fid_estimate, kid_estimate, standardised
+from radiff.evaluate.metrics.estimates import Estimate
+from radiff.evaluate.metrics.pairs import measure_pairs, pair_metrics
+from radiff.evaluate.metrics.segmentation import score_estimates
 from radiff.evaluate.networks import Networks, describe_set
-from radiff.evaluate.orders import Draw, Order, sample_orders
-from radiff.evaluate.page import figure
-from radiff.evaluate.pairs import measure_pairs, pair_metrics
-from radiff.evaluate.samples import Samples
-from radiff.evaluate.segmentation import score_estimates
+from radiff.evaluate.report.page import figure
 from radiff.evaluate.sets import ImageSet, Picture, picture_of
 from radiff.evaluate.tables import SetTable
 from radiff.files import make_folder, read_json, write_json, write_text

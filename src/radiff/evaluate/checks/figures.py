@@ -1,0 +1,232 @@
+"""Masks, backgrounds and what is generated of them to the paper's Figures 7 and 8. Knows no networks."""
+
+import os
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import AsinhNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from radiff.errors import InputError
+from radiff.evaluate.checks.generation import band_powers
+from radiff.evaluate.checks.orders import Draw, Order, background_sources, field_of
+from radiff.evaluate.checks.reconstruction import Image
+from radiff.evaluate.checks.samples import Samples
+from radiff.files import atomic_path
+from radiff.masks.review import LABELS, REVIEW_COLORS
+from radiff.sky import remove_sources
+
+COLUMNS = ("none", "self-masked", "self", "other")
+TITLES = ("generated,\nno background", "generated,\nself-masked", "generated,\nself", "generated,\nother")
+INCHES, HEAD, FOOT, GAP = 1.55, 0.5, 0.35, 0.04
+"""Side of a panel, space for titles and for the legend, gap between panels."""
+TICKS = (-3, 0, 3, 10, 30)
+FEWEST_PIXELS = 40
+"""Masks with less on them are shown last."""
+STRONGEST = 0.97
+"""Share of the backgrounds, by strength, beyond which they are odd."""
+LOW, HIGH = -3.0, (10.0, 50.0)
+"""Display range, in rms: bright sources are shown white, so that the backgrounds are seen."""
+
+
+def figure7(
+    path: str | os.PathLike[str], samples: Samples, draw: Draw, rows: int = 5, seed: int = 0, real: str = "real image"
+) -> Path:
+    """Draw, for some masks, the real image and what is generated without and with backgrounds (Figure 7).
+
+    Parameters
+    ----------
+    path : path-like
+        The PNG, written atomically.
+    samples : Samples
+    draw : callable
+        The generator. Every image has the real peaks asked for; the seed is the same along a row.
+    rows : int
+    seed : int
+        Of the choice of masks and of the images.
+    real : str
+        Title of the images of `samples`.
+    """
+    chosen = varied(samples, rows, seed)
+    others = background_sources(samples, "other", seed)
+    peaks, images = samples.peaks(), samples.snr
+    orders = []
+    for k in chosen:
+        for mode in COLUMNS:
+            source = others[k] if mode == "other" else k
+            field = None if mode == "none" or source is None else field_of(samples, source, mode)
+            asked = (samples.masks[k], samples.objects[k], seed + k, samples.rms[k], peaks[k], samples.beams[k])
+            orders.append(Order(*asked, field))
+    made = [image / order.rms for image, order in zip(draw(orders), orders, strict=True)]
+    page = _Page(len(chosen), len(COLUMNS) + 3)
+    for row, k in enumerate(chosen):
+        drawn = made[row * len(COLUMNS) : (row + 1) * len(COLUMNS)]
+        source = others[k]
+        assert source is not None  # `background_sources` gives one in this mode
+        other = remove_sources(images[source], samples.masks[source], seed)
+        page.mask(row, 0, samples.masks[k])
+        shown = [page.image(row, 1 + n, one, images[k]) for n, one in enumerate([images[k], *drawn, other])]
+        page.bar(row, shown[0])
+    page.titles(["mask", real, *TITLES, "the other field,\nsources removed"])
+    return page.save(path)
+
+
+def figure8(
+    path: str | os.PathLike[str], samples: Samples, draw: Draw, rows: int = 3, backgrounds: int = 5, seed: int = 0
+) -> Path:
+    """Draw, for some masks, several backgrounds and below each what is generated on it (Figure 8).
+
+    Parameters
+    ----------
+    path : path-like
+        The PNG, written atomically.
+    samples : Samples
+    draw : callable
+        The generator. The seed is the same along a row, so that nothing but the background changes.
+    rows, backgrounds : int
+    seed : int
+    """
+    chosen = varied(samples, rows, seed)
+    fields = textured(samples, backgrounds, seed, without=chosen)
+    peaks, real = samples.peaks(), samples.snr
+    skies = [remove_sources(real[k], samples.masks[k], seed) for k in fields]
+    orders = [
+        Order(samples.masks[k], samples.objects[k], seed + k, samples.rms[k], peaks[k], samples.beams[k], field)
+        for k in chosen
+        for field in (field_of(samples, source, "other") for source in fields)
+    ]
+    made = [image / order.rms for image, order in zip(draw(orders), orders, strict=True)]
+    page = _Page(2 * len(chosen), 1 + len(fields))
+    for number, k in enumerate(chosen):
+        page.mask(2 * number, 0, samples.masks[k])
+        images = made[number * len(fields) : (number + 1) * len(fields)]
+        limits = np.concatenate([np.ravel(images), np.ravel(skies)])
+        for column, (sky, image) in enumerate(zip(skies, images, strict=True), start=1):
+            shown = [page.image(2 * number + below, column, one, limits) for below, one in enumerate((sky, image))]
+            if column == len(fields):
+                page.bar(2 * number, shown[0])
+                page.bar(2 * number + 1, shown[1])
+    page.titles(["mask", *(f"background {n + 1}\nand, below, generated" for n in range(len(fields)))])
+    return page.save(path)
+
+
+# ---------------------------------------------------------------- what is shown
+
+
+def varied(samples: Samples, count: int, seed: int = 0) -> list[int]:
+    """`count` cutouts whose masks differ in the classes they hold, those with most classes first, of all surveys.
+
+    Those with little in them, or with an object at the edge, come last.
+
+    Raises
+    ------
+    InputError
+        Where no cutout has an object.
+    """
+    kinds: dict[tuple[int, ...], dict[str, list[int]]] = {}
+    order = np.random.default_rng((seed, 7)).permutation(len(samples))
+    for k in sorted(order, key=lambda k: _is_poor(samples.masks[k])):
+        classes = tuple(sorted({one.class_value for one in samples.objects[k]}, reverse=True))
+        if classes and np.isfinite(samples.images[k]).all():
+            kinds.setdefault(classes, {}).setdefault(samples.surveys[k], []).append(int(k))
+    if not kinds:
+        raise InputError("no cutout has an object; choose another split or raise --limit")
+    ordered = sorted(kinds, key=lambda classes: (-len(classes), [-c for c in classes]))
+    # each list: the cutouts of one set of classes, survey by survey in turn; then list by list in turn
+    queues = [[k for line in zip_longest(*kinds[one].values()) for k in line if k is not None] for one in ordered]
+    return [k for line in zip_longest(*queues) for k in line if k is not None][:count]
+
+
+def _is_poor(mask: NDArray[np.integer]) -> bool:
+    edge = mask.copy()
+    edge[1:-1, 1:-1] = 0
+    return bool(np.count_nonzero(mask) < FEWEST_PIXELS or edge.any())
+
+
+def textured(samples: Samples, count: int, seed: int = 0, without: Sequence[int] = ()) -> list[int]:
+    """`count` cutouts as backgrounds, from plain noise to strong structure on large scales.
+
+    Raises
+    ------
+    InputError
+        Where there are too few cutouts with enough sky.
+    """
+    strengths = []
+    for k in np.random.default_rng((seed, 8)).permutation(len(samples)):
+        if int(k) not in without and np.isfinite(samples.images[k]).all():
+            power = band_powers(samples.snr_of(int(k)), samples.objects[k])
+            if power is not None:
+                strengths.append((float(power[0]), int(k)))
+    if len(strengths) < count:
+        raise InputError(f"{len(strengths)} cutouts for {count} backgrounds; raise --limit or take fewer --rows")
+    strengths.sort()
+    return [strengths[round(place)][1] for place in np.linspace(0, STRONGEST * (len(strengths) - 1), count)]
+
+
+# ---------------------------------------------------------------- how it is drawn
+
+
+class _Page:
+    """A grid of square panels with a colour bar at the end of each row, a head line of titles and a legend."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.rows, self.columns = rows, columns
+        self.width = columns * (INCHES + GAP) + 0.75
+        self.height = rows * (INCHES + GAP) + HEAD + FOOT
+        self.figure = Figure(figsize=(self.width, self.height), dpi=120)
+        FigureCanvasAgg(self.figure)
+
+    def axes(self, row: int, column: int) -> Axes:
+        """The place of a panel."""
+        left, bottom = column * (INCHES + GAP) + GAP, self.height - HEAD - (row + 1) * (INCHES + GAP)
+        place = (left / self.width, bottom / self.height, INCHES / self.width, INCHES / self.height)
+        axis = self.figure.add_axes(place)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        return axis
+
+    def mask(self, row: int, column: int, mask: NDArray[np.integer]) -> None:
+        """Classes as colours on black."""
+        colors = ListedColormap(["#000000", *(REVIEW_COLORS[value] for value in sorted(REVIEW_COLORS))])
+        self.axes(row, column).imshow(mask, origin="lower", cmap=colors, vmin=0, vmax=3, interpolation="nearest")
+
+    def image(self, row: int, column: int, image: Image, like: Image) -> AxesImage:
+        """An image in units of its rms: asinh from -3 rms to the peak of `like` (at least 10 rms, at most 50)."""
+        norm = AsinhNorm(1.0, LOW, float(np.clip(np.nanmax(like), *HIGH)))
+        return self.axes(row, column).imshow(image, origin="lower", cmap="gray", norm=norm, interpolation="nearest")
+
+    def bar(self, row: int, shown: AxesImage) -> None:
+        """The colour bar of a row, in units of the rms."""
+        left = self.columns * (INCHES + GAP) + 2 * GAP
+        bottom = self.height - HEAD - (row + 1) * (INCHES + GAP) + 0.1
+        axis = self.figure.add_axes(
+            (left / self.width, bottom / self.height, 0.09 / self.width, (INCHES - 0.2) / self.height)
+        )
+        ticks = [t for t in TICKS if t <= shown.get_clim()[1]]
+        bar = self.figure.colorbar(shown, cax=axis, ticks=ticks)
+        bar.ax.set_yticklabels([str(t) for t in ticks], fontsize=6)
+        bar.ax.minorticks_off()
+
+    def titles(self, titles: Sequence[str]) -> None:
+        """A title over each column."""
+        for column, title in enumerate(titles):
+            x = (column * (INCHES + GAP) + GAP + INCHES / 2) / self.width
+            self.figure.text(x, 1 - (HEAD - 0.06) / self.height, title, ha="center", va="bottom", fontsize=8)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the PNG."""
+        handles = [Line2D([], [], color=REVIEW_COLORS[v], marker="s", ls="", label=LABELS[v]) for v in LABELS]
+        self.figure.legend(handles=handles, loc="lower left", ncols=len(handles), fontsize=8, frameon=False)
+        note = "images in units of their noise rms, asinh stretch, one range a row"
+        self.figure.text(1 - 0.1 / self.width, 0.12 / self.height, note, ha="right", va="bottom", fontsize=8)
+        path = Path(path)
+        with atomic_path(path) as temporary:
+            self.figure.savefig(temporary, format="png")
+        return path

@@ -1,0 +1,296 @@
+"""Tables of two sets to what an astronomer asks: noise, pixel values, sources. Knows no networks, no files."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import wasserstein_distance
+
+from radiff.evaluate.measure import EDGES, band_frequencies
+from radiff.evaluate.metrics.estimates import (
+    HALVES,
+    Array,
+    Estimate,
+    Metric,
+    bootstrap_mean,
+    bootstrap_ratio,
+    half_indices,
+    half_sampled,
+)
+from radiff.evaluate.tables import SetTable
+from radiff.masks import CLASSES
+
+NOISE, PIXELS, SOURCES, FLUXES = "noise", "pixel values", "sources", "fluxes of objects"
+SOURCE_TITLES = {
+    "peak_snr": "peak (noise rms)",
+    "peak_flux": "peak flux (Jy/beam)",
+    "int_flux": "integrated flux (Jy)",
+    "compactness": "integrated over peak flux",
+    "size": "major axis (beam widths)",
+    "axis_ratio": "axis ratio",
+}
+COUNT_LEVELS = (5, 10, 30, 100, 300)
+"""Peaks (noise rms) above which sources are counted."""
+MIN_SOURCES = 10
+Floor = tuple[SetTable, SetTable] | None
+
+
+def kolmogorov(first: Array, second: Array) -> float:
+    """Largest difference of the two samples' cumulative distributions, 0 to 1."""
+    a, b = np.sort(first), np.sort(second)
+    every = np.concatenate([a, b])
+    left, right = (np.searchsorted(v, every, side="right") / len(v) for v in (a, b))
+    return float(np.abs(left - right).max())
+
+
+def histogram_distance(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Total variation of two histograms: the share of pixels that would need another value, 0 to 1."""
+    p, q = (h / max(h.sum(), 1) for h in (first, second))
+    return 0.5 * float(np.abs(p - q).sum())
+
+
+def physics_metrics(real: SetTable, made: SetTable, floor: Floor, seed: int = 0) -> list[Metric]:
+    """Lines of the report on noise, pixel values and sources.
+
+    Parameters
+    ----------
+    real, made : SetTable
+        Real and synthetic images.
+    floor : (SetTable, SetTable), optional
+        Two sets of real images: distances between them are the floor.
+    """
+    return [
+        *_noise(real, made, floor, seed),
+        *_pixels(real, made, floor, seed),
+        *_sources(real, made, floor, seed),
+        *asked_metrics(made, seed),
+    ]
+
+
+# ---------------------------------------------------------------- distances between sets
+
+
+Statistic = Callable[[SetTable, NDArray[np.intp] | None, SetTable, NDArray[np.intp] | None], float]
+
+
+def _distance(real: SetTable, made: SetTable, statistic: Statistic, count: tuple[int, int], seed: int) -> Estimate:
+    """A distance of two sets, its interval by halves of the images."""
+    value = statistic(real, None, made, None)
+    halves = [statistic(real, a, made, b) for a, b in half_indices((len(real), len(made)), HALVES, seed)]
+    return half_sampled(value, halves, count, least=0.0)
+
+
+def _source_statistic(column: str, distance: Callable[[Array, Array], float]) -> Statistic:
+    def values(table: SetTable, chosen: NDArray[np.intp] | None) -> Array:
+        found, image = table.source(column)
+        if chosen is not None:
+            inside = np.zeros(len(table), bool)
+            inside[chosen] = True
+            found = found[inside[image]]
+        return np.asarray(found if column == "axis_ratio" else np.log10(found), np.float64)
+
+    def statistic(a: SetTable, i: NDArray[np.intp] | None, b: SetTable, j: NDArray[np.intp] | None) -> float:
+        first, second = values(a, i), values(b, j)
+        return distance(first, second) if min(len(first), len(second)) else math.nan
+
+    return statistic
+
+
+def _column_statistic(column: str, distance: Callable[[Any, Any], float], pooled: bool = False) -> Statistic:
+    """A distance of one value an image (logarithm), or of one histogram an image (their sums)."""
+
+    def values(table: SetTable, chosen: NDArray[np.intp] | None) -> Any:
+        found = getattr(table, column) if chosen is None else getattr(table, column)[chosen]
+        return found.sum(0) if pooled else np.log10(found)
+
+    return lambda a, i, b, j: distance(values(a, i), values(b, j))
+
+
+def _compared(
+    key: str, section: str, title: str, real: SetTable, made: SetTable, floor: Floor, statistic: Statistic,
+    counts: Callable[[SetTable], int], seed: int, note: str = "",
+) -> Metric:  # fmt: skip
+    def estimate(first: SetTable, second: SetTable) -> Estimate:
+        return _distance(first, second, statistic, (counts(first), counts(second)), seed)
+
+    return Metric(key, section, title, "lower", estimate(real, made), estimate(*floor) if floor else None, note)
+
+
+# ---------------------------------------------------------------- the sections
+
+
+def _noise(real: SetTable, made: SetTable, floor: Floor, seed: int) -> list[Metric]:
+    lines = [
+        _each("noise_deviation", "plain standard deviation of the noise over its rms", "deviation", real, made, seed),
+        _each("noise_skewness", "skewness of the noise", "skewness", real, made, seed),
+        _compared(
+            "rms_ks", NOISE, "noise rms of the images (Jy/beam): largest difference of the distributions",
+            real, made, floor, _column_statistic("rms", kolmogorov), len, seed,
+        ),
+    ]  # fmt: skip
+    for band, frequency in enumerate(band_frequencies()):
+        title = f"noise power at {frequency:.2f} cycles per pixel, over that of the real images"
+        value = bootstrap_ratio(made.spectrum[:, band], real.spectrum[:, band], seed=seed)
+        powers = [t.spectrum[:, band] for t in floor or ()]
+        least = bootstrap_ratio(powers[1], powers[0], seed=seed) if floor else None
+        lines.append(Metric(f"noise_power_{band}", NOISE, title, "as real", value, least))
+    return lines
+
+
+def _pixels(real: SetTable, made: SetTable, floor: Floor, seed: int) -> list[Metric]:
+    titles = {"pixels": "values of all pixels in noise rms", "noise": "values of noise pixels"}
+    return [
+        _compared(
+            f"{column}_tv", PIXELS, f"{title}: share that would need another value", real, made, floor,
+            _column_statistic(column, histogram_distance, pooled=True), len, seed,
+        )
+        for column, title in titles.items()
+    ]  # fmt: skip
+
+
+def _sources(real: SetTable, made: SetTable, floor: Floor, seed: int) -> list[Metric]:
+    lines = []
+    for level in COUNT_LEVELS:
+        title = f"sources an image with a peak above {level} rms"
+        value, mean = (bootstrap_mean(counts_above(t, level), seed=seed) for t in (made, real))
+        lines.append(Metric(f"sources_{level}", SOURCES, title, "as real", value, mean))
+    for column, kind in enumerate(CLASSES[1:]):
+        title = f"objects an image in the masks, {kind.name}"
+        value, mean = (bootstrap_mean(t.objects[:, column], seed=seed) for t in (made, real))
+        lines.append(Metric(f"masked_{kind.name}", SOURCES, title, "as real", value, mean, "what was asked for"))
+    for name, title in SOURCE_TITLES.items():
+        lines += _source_lines(name, title, real, made, floor, seed)
+    return lines
+
+
+def _source_lines(column: str, title: str, real: SetTable, made: SetTable, floor: Floor, seed: int) -> list[Metric]:
+    def count(table: SetTable) -> int:
+        return len(table.source(column)[0])
+
+    if min(count(real), count(made)) < MIN_SOURCES:
+        note = f"needs {MIN_SOURCES} sources in each set, here are {count(real)} and {count(made)}"
+        return [Metric(f"{column}_median", SOURCES, f"{title}, median", "as real", None, None, note)]
+    if floor is not None and min(map(count, floor)) < MIN_SOURCES:
+        floor = None
+    unit = "" if column == "axis_ratio" else ", dex"
+    return [
+        Metric(
+            f"{column}_median", SOURCES, f"{title}, median", "as real",
+            _median(made, column, seed), _median(real, column, seed),
+        ),
+        _compared(
+            f"{column}_ks", SOURCES, f"{title}: largest difference of the distributions", real, made, floor,
+            _source_statistic(column, kolmogorov), count, seed,
+        ),
+        _compared(
+            f"{column}_w1", SOURCES, f"{title}: mean shift (Wasserstein{unit})", real, made, floor,
+            _source_statistic(column, wasserstein_distance), count, seed,
+        ),
+    ]  # fmt: skip
+
+
+def _median(table: SetTable, column: str, seed: int) -> Estimate:
+    return by_halves(*table.source(column), len(table), lambda v: float(np.median(v)), seed)
+
+
+def _each(key: str, title: str, column: str, real: SetTable, made: SetTable, seed: int) -> Metric:
+    """The mean over images of one number an image."""
+    value, mean = (bootstrap_mean(getattr(t, column), seed=seed) for t in (made, real))
+    return Metric(key, NOISE, title, "as real", value, mean)
+
+
+def asked_metrics(made: SetTable, seed: int = 0) -> list[Metric]:
+    """Flux measured over flux asked for, of the objects whose annotation says what was asked of them."""
+    lines = []
+    for kind, (asked, measured) in {"peak": (0, 1), "integrated": (2, 3)}.items():
+        ratios = made.asked[:, measured] / made.asked[:, asked]
+        good = np.isfinite(ratios) & (ratios > 0)
+        if good.sum() < MIN_SOURCES:
+            continue
+        logs, image = np.log10(ratios[good]), made.asked_image[good]
+        title = f"{kind} flux measured over asked for"
+        for key, figure, name, better in (
+            ("asked", median_ratio, "median", "as real"),
+            ("asked_scatter", scatter, "scatter (dex, half of 16 to 84 %)", "lower"),
+        ):
+            value = by_halves(logs, image, len(made), figure, seed)
+            lines.append(
+                Metric(f"{key}_{kind}", FLUXES, f"{title}, {name}", better, value, None, "1 is best" * (key == "asked"))
+            )
+    return lines
+
+
+def median_ratio(logs: Array) -> float:
+    """Ten to the median of `logs`."""
+    return float(10 ** np.median(logs))
+
+
+def scatter(logs: Array) -> float:
+    """Half the distance of the 16th and the 84th percentile."""
+    low, high = np.percentile(logs, [16, 84])
+    return 0.5 * float(high - low)
+
+
+def by_halves(
+    values: Array, image: NDArray[np.int64], images: int, figure: Callable[[Array], float], seed: int
+) -> Estimate:
+    """A figure of objects or sources (m,), its interval by halves of the `images` that they are on (`image`, (m,))."""
+    halves = []
+    for (half,) in half_indices((images,), HALVES, seed):
+        inside = np.zeros(images, bool)
+        inside[half] = True
+        part = values[inside[image]]
+        halves.append(figure(part) if len(part) else math.nan)
+    return half_sampled(figure(values), halves, (len(values),), least=0.0)
+
+
+def counts_above(table: SetTable, level: float) -> NDArray[np.int64]:
+    """(n,): sources of each image with a peak above `level`, noise rms."""
+    values, image = table.source("peak_snr")
+    return np.bincount(image[values > level], minlength=len(table))
+
+
+# ---------------------------------------------------------------- curves for the plots
+
+
+def physics_curves(real: SetTable, made: SetTable) -> dict[str, Any]:
+    """What the plots show, as JSON values: noise power, pixel histograms, source distributions and counts."""
+    curves: dict[str, Any] = {
+        "frequency": band_frequencies().tolist(),
+        "pixel_edges": np.round(EDGES, 6).tolist(),
+        "sources": {},
+    }
+    for name, table in (("real", real), ("made", made)):
+        power = [bootstrap_mean(table.spectrum[:, band]) for band in range(table.spectrum.shape[1])]
+        curves[name] = {
+            "power": [p.to_json() for p in power],
+            "pixels": table.pixels.sum(0).tolist(),
+            "noise": table.noise.sum(0).tolist(),
+        }
+    for column in SOURCE_TITLES:
+        first, second = (t.source(column)[0] for t in (real, made))
+        both = np.concatenate([first, second])
+        if not len(both):
+            continue
+        linear = column == "axis_ratio"
+        low, high = (0.0, 1.0) if linear else (float(np.log10(both.min())) - 1e-9, float(np.log10(both.max())) + 1e-9)
+        edges = np.linspace(low, high, 31)
+        counts = [np.histogram(v if linear else np.log10(v), edges)[0].tolist() for v in (first, second)]
+        shown = edges if linear else 10.0**edges
+        curves["sources"][column] = {"edges": shown.tolist(), "real": counts[0], "made": counts[1]}
+    curves["counts"] = _count_curve(real, made)
+    return curves
+
+
+def _count_curve(real: SetTable, made: SetTable) -> dict[str, Any]:
+    """Sources an image above each of 25 peaks, with one standard deviation of Poisson."""
+    levels = np.geomspace(5, 1000, 25)
+    found: dict[str, Any] = {"level": levels.tolist()}
+    for name, table in (("real", real), ("made", made)):
+        peaks = table.source("peak_snr")[0]
+        counts = np.array([(peaks > level).sum() for level in levels])
+        found[name] = (counts / len(table)).tolist()
+        found[f"{name}_error"] = (np.sqrt(counts) / len(table)).tolist()
+    return found
