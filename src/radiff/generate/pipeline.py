@@ -4,12 +4,11 @@ For every mask: noise from its seed -> latents (denoiser, steered by its conditi
 signal-to-noise (inverse scaling) -> Jy/beam at the rms asked for, with WCS, beam and provenance.
 """
 
-import math
 import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,9 @@ from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
 from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop, BackdropFile
 from radiff.generate.flux import bring_to_flux
+from radiff.generate.jobs import Job, Sampling, batches, make_jobs, noises, one_each
 from radiff.generate.peaks import PeakSteering
-from radiff.generate.sky import Sky, measure_noise, peaks_image
+from radiff.generate.sky import Sky, peaks_image
 from radiff.generate.steering import Fields, Guidance, Steering
 from radiff.generate.texture import match_texture
 from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
@@ -33,6 +33,7 @@ from radiff.models.denoiser import condition_planes, veiled
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
 from radiff.models.openvino import OpenVinoDenoiser
 from radiff.models.precision import PRECISIONS, choose_precision
+from radiff.models.tiles import tiled
 from radiff.sky import Cutout
 
 BACKENDS = ("torch", "openvino")
@@ -41,54 +42,6 @@ BEAMS = (2.0, 8.0)
 """Beam FWHM in pixels that the shipped weights were trained on."""
 DECODED = (64, 12)
 """Latent pixels of a tile that is decoded at a time, and of the margin that it needs on each side."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How latents are sampled.
-
-    Attributes
-    ----------
-    sampler : str
-        One of `radiff.diffusion.sampling.SAMPLERS`.
-    num_steps : int
-    guidance : Guidance
-    detail : float
-        How much of a background image is kept, from 0 (the texture of its noise; every seed draws new noise) to 1
-        (its very pixels).
-    steer_peaks : bool
-        Bring every step's estimate of the clean image to the peaks asked for (`radiff.generate.peaks`).
-    match_texture : bool
-        Bring the noise power to that of the background (`radiff.generate.texture`).
-    """
-
-    sampler: str
-    num_steps: int
-    guidance: Guidance
-    detail: float
-    steer_peaks: bool = True
-    match_texture: bool = True
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to be made: what `Generator.iterate` was given for it."""
-
-    mask: NDArray[np.uint8]
-    seed: int
-    sky: Sky
-    peaks: Sequence[float] | None
-    fluxes: Sequence[float] | None
-    backdrop: Backdrop | BackdropFile | None
-    beam: float
-    objects: Sequence[SourceObject]
-
-    def load(self) -> "Job":
-        """The same with its background read and brought to the mask's size."""
-        if self.backdrop is None:
-            return self
-        shown = self.backdrop.load() if isinstance(self.backdrop, BackdropFile) else self.backdrop
-        return replace(self, backdrop=replace(shown, snr=shown.fitted((self.mask.shape[0], self.mask.shape[1]))))
 
 
 class Generator:
@@ -198,7 +151,7 @@ class Generator:
         if rms is not None:
             sky = replace(sky, rms=rms)
         objects = mask_to_objects(check_mask(pixels))
-        asked = [None if v is None else _one_each(v, len(objects)) for v in (peak_snr, flux)]
+        asked = [None if v is None else one_each(v, len(objects)) for v in (peak_snr, flux)]
         return self.generate(
             [pixels],
             [seed],
@@ -285,29 +238,8 @@ class Generator:
             raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", self.folder)
         sampling = self._sampling(sampler, num_steps, guidance, detail, steer_peaks, match_texture)
         checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
-        count = len(checked)
-        numbers = [int(seed) for seed in seeds]
-        skies = [sky or Sky()] * count if sky is None or isinstance(sky, Sky) else list(sky)
-        asked = list(peaks) if peaks is not None else [None] * count
-        brought = list(fluxes) if fluxes is not None else [None] * count
-        shown = list(backdrops) if backdrops is not None else [None] * count
-        widths = list(beams) if beams is not None else [None] * count
-        given = list(objects) if objects is not None else [None] * count
-        columns: dict[str, list[Any]] = {
-            "seeds": numbers, "skies": skies, "peaks": asked, "fluxes": brought, "backdrops": shown, "beams": widths,
-            "objects": given,
-        }  # fmt: skip
-        for name, values in columns.items():
-            if len(values) != count:
-                raise InputError(f"{len(values)} {name} for {count} masks; give one a mask")
-        items = [mask_to_objects(m) if o is None else list(o) for m, o in zip(checked, given, strict=True)]
-        for k, (one, *numbers_of) in enumerate(zip(items, asked, brought, strict=True)):
-            for what, each in zip(("peaks", "fluxes"), numbers_of, strict=True):
-                if each is not None and len(each) != len(one):
-                    raise InputError(f"{len(each)} {what} for the {len(one)} objects of mask {k}; give one an object")
-        pixels = [one.beam_pixels if width is None else float(width) for one, width in zip(skies, widths, strict=True)]
-        self._warn(pixels, shown)
-        jobs = [Job(*each) for each in zip(checked, numbers, skies, asked, brought, shown, pixels, items, strict=True)]
+        jobs = make_jobs(checked, seeds, sky, peaks, fluxes, backdrops, beams, objects)
+        self._warn([job.beam for job in jobs], [job.backdrop for job in jobs])
         return self._iterate(jobs, sampling, exact, batch_size, unconditional, on_step)
 
     def _warn(self, beams: list[float], backdrops: Sequence[object]) -> None:
@@ -331,7 +263,7 @@ class Generator:
         unconditional: bool,
         on_step: Callable[[], None] | None,
     ) -> Iterator[Cutout]:
-        for chosen in _batches([job.mask.shape for job in jobs], batch_size):
+        for chosen in batches([job.mask.shape for job in jobs], batch_size):
             batch = [jobs[k].load() for k in chosen]
             snr = self._sample(batch, sampling, batch_size, unconditional, on_step)
             for image, job in zip(snr, batch, strict=True):
@@ -448,7 +380,7 @@ class Generator:
 
         def aim(number: int, peaks: NDArray[np.float64], image: NDArray[np.float32] | None) -> NDArray[np.float64]:
             if image is not None:  # what `_finish` will do, turned round
-                (level, noise), (wanted_level, wanted_noise), _ = _noises(
+                (level, noise), (wanted_level, wanted_noise), _ = noises(
                     self.scaling.inverse(image, 0.0, 1.0), jobs[number]
                 )
                 peaks = (peaks - wanted_level) * noise / wanted_noise + level
@@ -460,11 +392,11 @@ class Generator:
     def _encode(self, scaled: Tensor) -> Tensor:
         """Images (batch, 1, ny, nx) to latents, in tiles where large."""
         factor = self.autoencoder.config.factor
-        return _tiled(self.autoencoder.encode, scaled, 1 / factor, DECODED[0] * factor, DECODED[1] * factor)
+        return tiled(self.autoencoder.encode, scaled, 1 / factor, DECODED[0] * factor, DECODED[1] * factor)
 
     def _decode(self, latents: Tensor) -> Tensor:
         """Latents to images (batch, 1, ny, nx), in tiles where large."""
-        return _tiled(self.autoencoder.decode, latents, self.autoencoder.config.factor, *DECODED)
+        return tiled(self.autoencoder.decode, latents, self.autoencoder.config.factor, *DECODED)
 
     def _finish(self, snr: NDArray[np.float32], job: Job, sampling: Sampling, exact: bool, bare: bool) -> Cutout:
         """Signal-to-noise to Jy/beam: the noise measured outside the objects becomes the rms asked for.
@@ -477,7 +409,7 @@ class Generator:
                 f"the image of seed {job.seed} is not finite after {sampling.num_steps} steps of {sampling.sampler!r}; "
                 "take more steps, another sampler or weights that were trained longer"
             )
-        (level, noise), (wanted_level, wanted_noise), measured = _noises(snr, job)
+        (level, noise), (wanted_level, wanted_noise), measured = noises(snr, job)
         image = (snr - level) * (wanted_noise / noise) + wanted_level
         shown = job.backdrop if isinstance(job.backdrop, Backdrop) and job.backdrop.mode != "self" else None
         if shown is not None and self.denoiser.config.context and measured and sampling.match_texture:
@@ -486,8 +418,7 @@ class Generator:
             image = bring_to_flux(image, job.objects, job.peaks, "peak")
         image = image * sky.rms
         if job.fluxes is not None and not bare:
-            area = math.pi / (4 * math.log(2)) * sky.beam.maj * sky.beam.min / sky.pixel_scale**2
-            image = bring_to_flux(image, job.objects, job.fluxes, "integrated", area)
+            image = bring_to_flux(image, job.objects, job.fluxes, "integrated", sky.beam.area_pixels(sky.pixel_scale))
         image = image + sky.background
         provenance = {
             "generator": "radiff",
@@ -548,49 +479,3 @@ def _device(name: str) -> torch.device:
     if name != "cpu" and not torch.cuda.is_available():
         raise InputError("this machine shows no CUDA GPU to torch; use the device 'cpu'")
     return torch.device(name)
-
-
-def _noises(snr: NDArray[np.float32], job: Job) -> tuple[tuple[float, float], tuple[float, float], bool]:
-    """Level and noise of an image outside its objects, those it is to have, and whether they were measured."""
-    level, noise, measured = measure_noise(snr, job.mask)
-    if not (isinstance(job.backdrop, Backdrop) and measured):
-        return (level, noise), (0.0, 1.0), measured
-    wanted_level, wanted_noise, _ = measure_noise(job.backdrop.snr, job.mask)
-    return (level, noise), (wanted_level, wanted_noise), measured
-
-
-def _one_each(value: float | Sequence[float], count: int) -> list[float]:
-    values = np.asarray(value, dtype=float)
-    return [float(values)] * count if values.ndim == 0 else list(map(float, values))
-
-
-def _tiled(network: Callable[[Tensor], Tensor], x: Tensor, scale: float, tile: int, margin: int) -> Tensor:
-    """`network`, which changes the sides of x (batch, c, ny, nx) by `scale`, on tiles with a margin.
-
-    The margin is wider than the network looks, so that no border is seen.
-    """
-    height, width = x.shape[-2:]
-    if height <= tile + 2 * margin and width <= tile + 2 * margin:
-        return network(x)
-    lines = []
-    for y in range(0, height, tile):
-        line = []
-        for left in range(0, width, tile):
-            y0, x0 = max(0, y - margin), max(0, left - margin)
-            part = network(x[..., y0 : y + tile + margin, x0 : left + tile + margin])
-            top, start = round((y - y0) * scale), round((left - x0) * scale)
-            line.append(part[..., top : top + round(tile * scale), start : start + round(tile * scale)])
-        lines.append(torch.cat(line, dim=-1))
-    return torch.cat(lines, dim=-2)
-
-
-def _batches(shapes: list[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
-    """Neighbouring indices of one shape, at most `batch_size` together."""
-    batch: list[int] = []
-    for index, shape in enumerate(shapes):
-        if batch and (shapes[batch[0]] != shape or len(batch) == batch_size):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch

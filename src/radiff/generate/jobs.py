@@ -1,0 +1,138 @@
+"""What a generator is asked for to jobs, one an image, in batches of one size. Knows no networks.
+
+A `Job` holds everything that its image depends on; `Sampling` what all images of a call share.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiff.errors import InputError
+from radiff.generate.backdrop import Backdrop, BackdropFile
+from radiff.generate.sky import Sky, measure_noise
+from radiff.generate.steering import Guidance
+from radiff.masks import SourceObject, mask_to_objects
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How latents are sampled.
+
+    Attributes
+    ----------
+    sampler : str
+        One of `radiff.diffusion.sampling.SAMPLERS`.
+    num_steps : int
+    guidance : Guidance
+    detail : float
+        How much of a background image is kept, from 0 (the texture of its noise; every seed draws new noise) to 1
+        (its very pixels).
+    steer_peaks : bool
+        Bring every step's estimate of the clean image to the peaks asked for (`radiff.generate.peaks`).
+    match_texture : bool
+        Bring the noise power to that of the background (`radiff.generate.texture`).
+    """
+
+    sampler: str
+    num_steps: int
+    guidance: Guidance
+    detail: float
+    steer_peaks: bool = True
+    match_texture: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to be made: what `Generator.iterate` was given for it."""
+
+    mask: NDArray[np.uint8]
+    seed: int
+    sky: Sky
+    peaks: Sequence[float] | None
+    fluxes: Sequence[float] | None
+    backdrop: Backdrop | BackdropFile | None
+    beam: float
+    objects: Sequence[SourceObject]
+
+    def load(self) -> "Job":
+        """The same with its background read and brought to the mask's size."""
+        if self.backdrop is None:
+            return self
+        shown = self.backdrop.load() if isinstance(self.backdrop, BackdropFile) else self.backdrop
+        return replace(self, backdrop=replace(shown, snr=shown.fitted((self.mask.shape[0], self.mask.shape[1]))))
+
+
+def make_jobs(
+    masks: Sequence[NDArray[np.uint8]],
+    seeds: Sequence[int],
+    sky: Sky | Sequence[Sky] | None = None,
+    peaks: Sequence[Sequence[float] | None] | None = None,
+    fluxes: Sequence[Sequence[float] | None] | None = None,
+    backdrops: Sequence[Backdrop | BackdropFile | None] | None = None,
+    beams: Sequence[float | None] | None = None,
+    objects: Sequence[Sequence[SourceObject] | None] | None = None,
+) -> list[Job]:
+    """One job a mask; the columns as of `radiff.generate.Generator.iterate`.
+
+    Raises
+    ------
+    InputError
+        Where a column has another length than the masks, or an object's number of peaks or fluxes is not one.
+    """
+    count = len(masks)
+
+    def column(values: Sequence[Any] | None) -> list[Any]:
+        return [None] * count if values is None else list(values)
+
+    columns: dict[str, list[Any]] = {
+        "seeds": [int(seed) for seed in seeds],
+        "skies": [sky or Sky()] * count if sky is None or isinstance(sky, Sky) else list(sky),
+        "peaks": column(peaks),
+        "fluxes": column(fluxes),
+        "backdrops": column(backdrops),
+        "beams": column(beams),
+        "objects": column(objects),
+    }
+    for name, values in columns.items():
+        if len(values) != count:
+            raise InputError(f"{len(values)} {name} for {count} masks; give one a mask")
+    jobs = []
+    for k, mask in enumerate(masks):
+        seed, one_sky, asked, brought, shown, width, given = (values[k] for values in columns.values())
+        items = mask_to_objects(mask) if given is None else list(given)
+        for what, each in (("peaks", asked), ("fluxes", brought)):
+            if each is not None and len(each) != len(items):
+                raise InputError(f"{len(each)} {what} for the {len(items)} objects of mask {k}; give one an object")
+        beam = one_sky.beam_pixels if width is None else float(width)
+        jobs.append(Job(mask, seed, one_sky, asked, brought, shown, beam, items))
+    return jobs
+
+
+def batches(shapes: list[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
+    """Neighbouring indices of one shape, at most `batch_size` together."""
+    batch: list[int] = []
+    for index, shape in enumerate(shapes):
+        if batch and (shapes[batch[0]] != shape or len(batch) == batch_size):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def noises(snr: NDArray[np.float32], job: Job) -> tuple[tuple[float, float], tuple[float, float], bool]:
+    """Level and noise of an image outside its objects, those it is to have, and whether they were measured."""
+    level, noise, measured = measure_noise(snr, job.mask)
+    if not (isinstance(job.backdrop, Backdrop) and measured):
+        return (level, noise), (0.0, 1.0), measured
+    wanted_level, wanted_noise, _ = measure_noise(job.backdrop.snr, job.mask)
+    return (level, noise), (wanted_level, wanted_noise), measured
+
+
+def one_each(value: float | Sequence[float], count: int) -> list[float]:
+    """One number for all of `count` objects, or one each."""
+    values = np.asarray(value, dtype=float)
+    return [float(values)] * count if values.ndim == 0 else list(map(float, values))
