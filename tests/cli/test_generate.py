@@ -330,6 +330,8 @@ def test_a_bad_image_to_be_like(run, folder, tmp_path, name):
         (["--peak-snr", "100:5"], "--peak-snr '100:5': give a positive number"),
         (["--peak-snr", "5:"], "--peak-snr '5:': give a positive number"),
         (["--peak-snr", "1:2:3"], "--peak-snr '1:2:3': give a positive number"),
+        (["--exact"], "--exact brings peaks to what is asked, and none is: add --peak-snr"),
+        (["--detail", "0.5"], "--detail is of a background image, and there is none: add --background"),
         (["--flux", 0], "a flux of 0 Jy for every object; it must be a positive number"),
         (["--flux", -0.1], "a flux of -0.1 Jy for every object; it must be a positive number"),
         (["--flux", "nan"], "a flux of nan Jy"),

@@ -21,6 +21,7 @@ from radiff.generate import Backdrop, BackdropFile, Generator, Guidance, Sky, pi
 from radiff.masks import SourceObject, mask_to_objects
 from radiff.masks.draw import demo_masks
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
+from radiff.models.tiles import tiled
 from radiff.sky import Beam, read_cutout, write_cutout
 
 RMS = 2e-4  # Jy/beam
@@ -444,14 +445,14 @@ def test_tiles_are_the_whole(config, height, width):
         return network.decode(part)
 
     whole = network.decode(latents)
-    tiles = pipeline._tiled(decode, latents, 4, *pipeline.DECODED)
+    tiles = tiled(decode, latents, 4, *pipeline.DECODED)
     assert tiles.shape == (1, 1, 4 * height, 4 * width)
     assert (tiles - whole).abs().max() < 1e-5 * whole.std()
     assert max(max(shape) for shape in calls) <= 88
     assert len(calls) == (1 if max(height, width) <= 88 else -(-height // 64) * -(-width // 64))
     scaled = whole / whole.std()
     latents = network.encode(scaled)
-    tiles = pipeline._tiled(network.encode, scaled, 0.25, *(4 * n for n in pipeline.DECODED))
+    tiles = tiled(network.encode, scaled, 0.25, *(4 * n for n in pipeline.DECODED))
     assert tiles.shape == latents.shape
     assert (tiles - latents).abs().max() < 1e-5 * latents.std()
 

@@ -112,6 +112,10 @@ def generate(
         raise InputError(f"--background {background}: there are none, {', '.join(room.MODES)}")
     if background_from and background not in ("none", "other"):
         raise InputError(f"--background {background} takes the mask's own image; leave out --background-from")
+    if exact and asked_peak is None:
+        raise InputError("--exact brings peaks to what is asked, and none is: add --peak-snr, or leave out --exact")
+    if detail is not None and background == "none" and not background_from:
+        raise InputError("--detail is of a background image, and there is none: add --background or leave out --detail")
     backgrounds = room.find_backdrops(background_from, None) if background_from else None
     generator = room.Generator(weights, device, precision, backend)
     good, misfits = room.fitting(found, generator.check_mask)

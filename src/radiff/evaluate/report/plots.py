@@ -142,6 +142,7 @@ def _fid(axes: Axes, sizes: dict[str, Any]) -> None:
         axes.plot(line, values["infinite"]["value"] + values["slope"] * line, color=color, lw=0.8)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.locator_params(axis="x", nbins=4)
     axes.set(xlabel="1 / images in each set", ylabel="FID")
     axes.legend()
 
