@@ -311,6 +311,16 @@ def test_resuming_makes_again_what_is_broken_or_of_another_seed(generator, reque
     assert len(kept) == 3
 
 
+def test_resuming_makes_again_what_was_made_in_another_way(generator, requests, tmp_path):
+    write_generated(tmp_path, made(generator, requests))
+    asked = generator.made_with(num_steps=generator.defaults.num_steps + 1)
+    assert [r.name for r in already_made(tmp_path, requests, asked)[0]] == ["m0", "m1", "m2", "m3", "m4"]
+    louder = [replace(r, sky=replace(r.sky, rms=2 * r.sky.rms)) if r.name == "m2" else r for r in requests]
+    assert [r.name for r in already_made(tmp_path, louder)[0]] == ["m2"]
+    brighter = [replace(r, peaks=(9.0,) * len(r.sources)) if r.name == "m4" else r for r in requests]
+    assert [r.name for r in already_made(tmp_path, brighter)[0]] == ["m4"]
+
+
 def test_other_images_of_a_collection_stay_listed(generator, requests, tmp_path):
     write_generated(tmp_path, made(generator, requests[:2]), sample="first")
     rows = write_generated(tmp_path, made(generator, requests[1:3]))

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -79,7 +79,7 @@ def generate(
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     backend: Annotated[str, typer.Option(help="torch, or openvino (pip install 'radiff[fastcpu]').")] = "torch",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Keep what an earlier run has made with these seeds.")
+        bool, typer.Option("--resume", help="Keep what an earlier run has made of the same with the same options.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, write nothing.")] = False,
 ) -> None:
@@ -123,19 +123,18 @@ def generate(
     requests = room.prepare_requests(good, seed, per_mask, sky, rms, asked_beam, asked_peak, flux)
     if background != "none" or backgrounds:
         requests = room.add_backdrops(requests, background, backgrounds)
-    left, kept = room.already_made(output, requests) if resume else (requests, [])
-    cutouts = generator.iterate(
-        **room.arguments(left),
-        sampler=sampler,
-        num_steps=steps,
-        guidance=scales,
-        detail=detail,
-        steer_peaks=steer,
-        match_texture=texture,
-        exact=exact,
-        batch_size=batch_size,
-        unconditional=bool(unconditional),
-    )
+    options: dict[str, Any] = {
+        "sampler": sampler,
+        "num_steps": steps,
+        "guidance": scales,
+        "detail": detail,
+        "steer_peaks": steer,
+        "match_texture": texture,
+        "exact": exact,
+        "unconditional": bool(unconditional),
+    }
+    left, kept = room.already_made(output, requests, generator.made_with(**options)) if resume else (requests, [])
+    cutouts = generator.iterate(**room.arguments(left), batch_size=batch_size, **options)
     if dry_run:
         print(f"would make {len(left)} images ({len(kept)} are made already) into {output}; nothing was written")
     elif requests:

@@ -1,9 +1,9 @@
-"""``radiff reproduce``: parses and prints; the work is done by `radiff.evaluate.reproduce`."""
+"""``radiff reproduce``: parses and prints; the work is done by `radiff.evaluate.reproduce` and `radiff.experiments`."""
 
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from radiff.evaluate.reproduce import TableRow
     from radiff.generate import Generator
 
+AUGMENTATION = ("table5", "table6", "table7", "table8")
 NOTES = {
     "self": "the background is the image itself, sources and all: it tells the network the answer",
     "self-masked": "the background is the image with its sources removed",
@@ -27,7 +28,12 @@ def register(app: typer.Typer) -> None:
 
 
 def reproduce(
-    table: Annotated[str, typer.Argument(help="table3 (without masks) or table4 (from masks).")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="table3 (without masks), table4 (from masks); table5 to table8, or augmentation: these four together."
+        ),
+    ],
     collection: Annotated[Path, typer.Argument(help="Folder made by 'radiff cut'.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the table and the images.")] = Path(
         "tables"
@@ -46,9 +52,25 @@ def reproduce(
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 8,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    preset: Annotated[str, typer.Option(help="Tables 5 to 8: smoke, cpu, gpu, paper, or a YAML file.")] = "cpu",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Tables 5 to 8: change a setting, e.g. loop.steps=2000; repeat.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Tables 5 to 8: processes.")] = 1,
+    samples: Annotated[
+        str, typer.Option(help="Tables 5 to 8: samples that are used; default: all real ones not resampled.")
+    ] = "",
+    mask_weights: Annotated[str, typer.Option(help="Tables 5 to 8: the mask model, where masks=model.")] = "default",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tables 5 to 8: print the plan, do nothing.")] = False,
 ) -> None:
-    """Make the paper's Table 3 or 4 on public images, the paper's own figures beside as not comparable.
+    """Make a table of the paper on public images, the paper's own figures beside as not comparable.
 
+    Tables 5 to 8 (section 5.2) train a segmenter on real cutouts with synthetic pairs added (table6) or in place of
+    most extended ones (table8), and count the objects (table5, table7). Every step is kept in the output folder:
+    stopped, the same command goes on; a second process with the same command shares the work; a table trains only what
+    another one in the same folder has not.
+
+    Tables 3 and 4:
     Rows of ours: without a mask (table3); without a background, with the image itself, the image without its sources,
     another image as background (table4). All rows get the same masks, and the same networks measure them. Stopped, it
     goes on where it was.
@@ -56,8 +78,18 @@ def reproduce(
     Another model is a function of orders (radiff.evaluate.Order: mask, background, beam, rms, seed) that gives images
     in Jy/beam about the level 0.
 
-    Example: radiff reproduce table4 collection -o tables
+    \b
+    Examples:
+      radiff reproduce table4 collection -o tables
+      radiff reproduce augmentation collection -o tables --preset cpu --jobs 2
     """
+    if table == "augmentation" or table in AUGMENTATION:
+        chosen = (weights or ["default"])[0]
+        named = tuple(part.strip() for part in samples.split(",") if part.strip())
+        plan = {"weights": chosen, "mask_weights": mask_weights, "samples": named, "device": device}
+        tables = AUGMENTATION if table == "augmentation" else (table,)
+        reproduce_augmentation(tables, collection, output, preset, settings or [], jobs, dry_run, plan)
+        return
     from radiff import evaluate as room
     from radiff.data.collection import Collection
     from radiff.evaluate.networks import load_networks
@@ -66,7 +98,8 @@ def reproduce(
     from radiff.evaluate.sets import ImageSet
 
     if table not in PAPER:
-        raise InputError(f"{table!r} is no table that can be reproduced; there are: {', '.join(PAPER)}")
+        known = ", ".join((*PAPER, *AUGMENTATION, "augmentation"))
+        raise InputError(f"{table!r} is no table that can be reproduced; there are: {known}")
     opened = Collection.open(collection)
     networks = load_networks(features, None if table == "table3" else segmenter, device)
     samples = room.Samples.read(opened, split, limit)
@@ -80,6 +113,28 @@ def reproduce(
     )
     print(path.read_text(encoding="utf-8"), end="")
     print(path, file=sys.stderr)
+
+
+def reproduce_augmentation(
+    tables: tuple[str, ...],
+    collection: Path,
+    output: Path,
+    preset: str,
+    overrides: list[str],
+    jobs: int,
+    dry_run: bool,
+    plan: dict[str, Any],
+) -> None:
+    """Tables of section 5.2."""
+    from radiff import experiments as room
+
+    setting = room.prepare(collection, output, room.load_settings(preset, overrides), **plan)
+    paths = room.reproduce_augmentation(
+        tables, setting, jobs, dry_run, lambda text: print(text, file=sys.stderr, flush=True)
+    )
+    for path in paths:
+        print(path.read_text(encoding="utf-8"))
+        print(path, file=sys.stderr)
 
 
 def own_rows(

@@ -1,11 +1,18 @@
-"""``radiff train autoencoder|denoiser|features|segmenter``: parses and prints; `radiff.training` does the work."""
+"""``radiff train NETWORK``: parses and prints; `radiff.training` does the work."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from radiff.cli.outcome import say
+
+if TYPE_CHECKING:
+    from radiff.data.collection import Collection
+    from radiff.training.config import Preset
+    from radiff.training.loop import State
+    from radiff.training.run import RunOptions
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoint, weights, logs, sheets.")]
 PresetName = Annotated[str, typer.Option("--preset", help="smoke, cpu, gpu, paper, or a YAML file.")]
@@ -28,6 +35,7 @@ def register(app: typer.Typer) -> None:
     group.command("denoiser")(denoiser)
     group.command("features")(features)
     group.command("segmenter")(segmenter)
+    group.command("masks")(masks)
     app.add_typer(group, name="train")
 
 
@@ -50,12 +58,15 @@ def autoencoder(
 
     Example: radiff train autoencoder collection -o runs/autoencoder --preset cpu --max-minutes 30
     """
-    settings = _settings(preset, overrides, "autoencoder", dry_run)
-    from radiff.data.collection import Collection
-    from radiff.training.run import RunOptions, train_autoencoder
 
-    options = RunOptions(output, pack, resume, max_minutes, device, workers, _print_figures)
-    _close(train_autoencoder(Collection.open(collection), settings, options), settings.autoencoder.loop.steps, output)
+    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
+        from radiff.training.run import train_autoencoder
+
+        return train_autoencoder(data, settings, options)
+
+    _train(
+        "autoencoder", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run
+    )
 
 
 def denoiser(
@@ -79,13 +90,15 @@ def denoiser(
 
     Example: radiff train denoiser collection --autoencoder runs/autoencoder/weights -o runs/denoiser --max-minutes 90
     """
-    settings = _settings(preset, overrides, "denoiser", dry_run)
-    from radiff.data.collection import Collection
-    from radiff.training.run import RunOptions, train_denoiser
 
-    options = RunOptions(output, pack, resume, max_minutes, device, workers, _print_figures)
-    state = train_denoiser(Collection.open(collection), settings, options, autoencoder, init)
-    _close(state, settings.denoiser.loop.steps, output)
+    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
+        from radiff.training.run import train_denoiser
+
+        return train_denoiser(data, settings, options, autoencoder, init)
+
+    _train(
+        "denoiser", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run
+    )
 
 
 def features(
@@ -108,12 +121,15 @@ def features(
 
     Example: radiff train features collection -o runs/features --preset cpu
     """
-    settings = _settings(preset, overrides, "features", dry_run)
-    from radiff.data.collection import Collection
-    from radiff.training.run import RunOptions, train_features
 
-    options = RunOptions(output, pack, resume, max_minutes, device, workers, _print_figures)
-    _close(train_features(Collection.open(collection), settings, options), settings.features.loop.steps, output)
+    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
+        from radiff.training.run import train_features
+
+        return train_features(data, settings, options)
+
+    _train(
+        "features", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run
+    )
 
 
 def segmenter(
@@ -135,15 +151,58 @@ def segmenter(
 
     Example: radiff train segmenter collection -o runs/segmenter --preset cpu
     """
-    settings = _settings(preset, overrides, "segmenter", dry_run)
-    from radiff.data.collection import Collection
-    from radiff.training.run import RunOptions, train_segmenter
 
-    options = RunOptions(output, pack, resume, max_minutes, device, workers, _print_figures)
-    _close(train_segmenter(Collection.open(collection), settings, options), settings.segmenter.loop.steps, output)
+    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
+        from radiff.training.run import train_segmenter
+
+        return train_segmenter(data, settings, options)
+
+    _train(
+        "segmenter", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run
+    )
 
 
-def _settings(preset: str, overrides: list[str] | None, network: str, dry_run: bool) -> Any:
+def masks(
+    collection: CollectionFolder,
+    output: Output,
+    preset: PresetName = "cpu",
+    overrides: Overrides = None,
+    max_minutes: Minutes = None,
+    pack: PackFolder = None,
+    resume: Resume = True,
+    device: Device = "auto",
+    workers: Workers = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Train the mask model: noise to class masks, for 'radiff masks'.
+
+    It learns from the masks alone; cutouts of 'radiff resample' and empty masks are left out. Weights land in
+    RUN/weights. What is printed beside the loss, mse_noisy, is its part where objects get their places.
+
+    Example: radiff train masks collection -o runs/masks --preset cpu
+    """
+
+    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
+        from radiff.training.run import train_masks
+
+        return train_masks(data, settings, options)
+
+    _train("masks", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
+
+
+def _train(
+    network: str,
+    run: "Callable[[Collection, Preset, RunOptions], State]",
+    collection: Path,
+    place: tuple[Path, Path | None, bool, float | None, str, int | None],
+    preset: str,
+    overrides: list[str] | None,
+    dry_run: bool,
+) -> None:
+    """Read settings and collection, `run` the training of `network`, say how far it came.
+
+    `place` is what `RunOptions` begins with: run folder, pack, resume, minutes, device, workers.
+    """
     from radiff.training.config import load_preset
 
     settings = load_preset(preset, overrides)
@@ -152,8 +211,16 @@ def _settings(preset: str, overrides: list[str] | None, network: str, dry_run: b
 
         chosen = settings.model_dump(mode="json", include={"scaling", network})
         print(yaml.safe_dump(chosen, sort_keys=False, default_flow_style=None), end="")
-        raise typer.Exit
-    return settings
+        return
+    from radiff.data.collection import Collection
+    from radiff.training.run import RunOptions
+
+    output = place[0]
+    state = run(Collection.open(collection), settings, RunOptions(*place, _print_figures))
+    steps = getattr(settings, network).loop.steps
+    done = "trained" if state.step >= steps else "stopped"
+    say(f"{done} at step {state.step} of {steps} after {state.seconds / 60:.1f} min")
+    print(output / "weights")
 
 
 def _print_figures(figures: dict[str, float]) -> None:
@@ -161,9 +228,3 @@ def _print_figures(figures: dict[str, float]) -> None:
     if "val/loss" in figures:
         values = "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if k != "step")
         print(f"step {figures['step']:.0f}  {values}", flush=True)
-
-
-def _close(state: Any, steps: int, output: Path) -> None:
-    done = "trained" if state.step >= steps else "stopped"
-    say(f"{done} at step {state.step} of {steps} after {state.seconds / 60:.1f} min")
-    print(output / "weights")

@@ -63,7 +63,11 @@ class Row:
     n_spurious, n_compact, n_extended : int
         Objects, clipped ones included.
     source : str
-        The map it was cut from; x0, y0 its first column and row there.
+        The map it was cut from; x0, y0 its first column and row there. Of a synthetic one: its mask.
+    synthetic : int
+        1: generated; 0: a real image.
+    seed : int
+        Of a synthetic image; -1 for a real one.
     """
 
     image: str
@@ -91,6 +95,8 @@ class Row:
     source: str = ""
     x0: int = 0
     y0: int = 0
+    synthetic: int = 0
+    seed: int = -1
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -285,6 +291,8 @@ def describe(cutout: Cutout, annotation: Annotation | None, noise: tuple[float, 
         n_spurious=counts[0],
         n_compact=counts[1],
         n_extended=counts[2],
+        synthetic=int("seed" in cutout.provenance),
+        seed=int(cutout.provenance.get("seed", -1)),
     )
 
 

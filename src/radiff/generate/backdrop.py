@@ -115,6 +115,11 @@ class BackdropFile:
     mode: str
     seed: int = 0
 
+    @property
+    def name(self) -> str:
+        """What `Backdrop.name` will be."""
+        return self.image.name
+
     def load(self) -> Backdrop:
         """Read it.
 

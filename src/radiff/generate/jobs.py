@@ -3,6 +3,7 @@
 A `Job` holds everything that its image depends on; `Sampling` what all images of a call share.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,6 +57,14 @@ class Job:
     backdrop: Backdrop | BackdropFile | None
     beam: float
     objects: Sequence[SourceObject]
+
+    def digest(self) -> str:
+        """Of all that is asked for, but for the pixels of the background, which go by their file's name."""
+        shown = None if self.backdrop is None else (self.backdrop.mode, self.backdrop.name)
+        asked = [None if values is None else [float(v) for v in values] for values in (self.peaks, self.fluxes)]
+        boxes = [(one.class_value, one.y0, one.x0, one.stamp.tobytes()) for one in self.objects]
+        text = repr((self.seed, self.mask.shape, asked, shown, self.beam, self.sky.rms, self.sky.background, boxes))
+        return hashlib.sha256(text.encode() + self.mask.tobytes()).hexdigest()[:16]
 
     def load(self) -> "Job":
         """The same with its background read and brought to the mask's size."""

@@ -270,6 +270,41 @@ class Generator:
                 one = replace(job, mask=np.zeros_like(job.mask)) if unconditional else job
                 yield self._finish(image, one, sampling, exact, unconditional)
 
+    def made_with(
+        self,
+        exact: bool = False,
+        detail: float | None = None,
+        guidance: Guidance | None = None,
+        sampler: str | None = None,
+        num_steps: int | None = None,
+        steer_peaks: bool | None = None,
+        match_texture: bool | None = None,
+        unconditional: bool = False,
+    ) -> dict[str, Any]:
+        """What images of these options say of themselves in their provenance, whatever they show.
+
+        With `radiff.generate.jobs.Job.digest`, which stands there as ``asked``, that is all an image depends on.
+        """
+        sampling = self._sampling(sampler, num_steps, guidance, detail, steer_peaks, match_texture)
+        return self._made_with(sampling, exact, unconditional)
+
+    def _made_with(self, sampling: Sampling, exact: bool, bare: bool) -> dict[str, Any]:
+        return {
+            "generator": "radiff",
+            "weights_sha256": self._digest(),
+            "sampler": sampling.sampler,
+            "num_steps": sampling.num_steps,
+            "guidance": asdict(sampling.guidance),
+            "fine_beams": sampling.guidance == Guidance(),
+            "unconditional": bare,
+            "detail": sampling.detail,
+            "steer_peaks": sampling.steer_peaks,
+            "match_texture": sampling.match_texture,
+            "exact": exact,
+            "precision": self.precision,
+            "backend": self.backend,
+        }
+
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def _sampling(
@@ -421,22 +456,13 @@ class Generator:
             image = bring_to_flux(image, job.objects, job.fluxes, "integrated", sky.beam.area_pixels(sky.pixel_scale))
         image = image + sky.background
         provenance = {
-            "generator": "radiff",
+            **self._made_with(sampling, exact, bare),
             "weights": self.folder.name,
-            "weights_sha256": self._digest(),
             "seed": job.seed,
-            "sampler": sampling.sampler,
-            "num_steps": sampling.num_steps,
-            "guidance": asdict(sampling.guidance),
-            "unconditional": bare,
+            "asked": job.digest(),
             "beam_pixels": round(job.beam, 4),
             "background": job.backdrop.mode if isinstance(job.backdrop, Backdrop) else "none",
             "background_image": job.backdrop.name if isinstance(job.backdrop, Backdrop) else "",
-            "detail": sampling.detail,
-            "steer_peaks": sampling.steer_peaks,
-            "match_texture": sampling.match_texture,
-            "precision": self.precision,
-            "backend": self.backend,
             "peaks_exact": exact and job.peaks is not None and not bare,
             "rms_asked": sky.rms,
             "noise_before": float(noise),

@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -15,6 +15,7 @@ from radiff.data.collection import INDEX, Collection, Row, describe, read_index,
 from radiff.errors import InputError
 from radiff.files import make_folder
 from radiff.generate.backdrop import BackdropFile, others
+from radiff.generate.jobs import make_jobs
 from radiff.generate.sky import DEFAULT_RMS, Sky
 from radiff.masks import (
     Annotation,
@@ -404,19 +405,31 @@ def write_generated(
 
 
 def already_made(
-    root: str | os.PathLike[str], requests: Sequence[Request], sample: str = "generated"
+    root: str | os.PathLike[str],
+    requests: Sequence[Request],
+    made_with: Mapping[str, Any] | None = None,
+    sample: str = "generated",
 ) -> tuple[list[Request], list[Row]]:
-    """What of `requests` is still to be made, and the rows of what stands in `root` with the same name and seed."""
+    """What of `requests` is still to be made, and the rows of what stands in `root`, made of the same in the same way.
+
+    Parameters
+    ----------
+    made_with : mapping, optional
+        `Generator.made_with` of the options: an image made with others is made again.
+    """
     root = Path(root)
     left, rows = [], []
+    expected = dict(made_with or {})
     for request in requests:
+        job = make_jobs(**arguments([request]))[0]
         image = Path(sample) / "imgs" / f"{request.name}.fits"
         json_path = Path(sample) / "masks" / f"mask_{request.name}.json"
         try:
             cutout = read_cutout(root / image)
             annotation = read_annotation(root / json_path)
-            if cutout.provenance.get("seed") != request.seed:
-                raise InputError("made with another seed", image)
+            known = {name: cutout.provenance.get(name) for name in (*expected, "asked")}
+            if known != {**expected, "asked": job.digest()}:
+                raise InputError("made of something else, or in another way", image)
         except InputError:
             left.append(request)
             continue

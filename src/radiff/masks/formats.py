@@ -49,20 +49,27 @@ def write_ds9(path: str | os.PathLike[str], objects: Sequence[SourceObject], wcs
         for corners in trace(one.stamp):
             tags = [class_name(one.class_value)] + ([_HOLE] if signed_area(corners) < 0 else [])
             look = {"color": _COLORS[tags[0]]}
-            region = PolygonPixelRegion(
-                PixCoord(corners[:, 0] + one.x0, corners[:, 1] + one.y0), {"text": one.name, "tag": tags}, look
+            found.append(
+                PolygonPixelRegion(
+                    PixCoord(corners[:, 0] + one.x0, corners[:, 1] + one.y0), {"text": one.name, "tag": tags}, look
+                )
             )
-            found.append(region if wcs is None else _to_fk5(region, wcs))
-    text = Regions(found).serialize(format="ds9", precision=9) if found else "# Region file format: DS9\n"
+    regions = found if wcs is None or not found else _to_fk5(found, wcs)
+    text = Regions(regions).serialize(format="ds9", precision=9) if found else "# Region file format: DS9\n"
     write_text(path, text.replace("\nj2000\n", "\nfk5\n"))
     return Path(path)
 
 
-def _to_fk5(region: Any, wcs: WCS) -> Any:
-
+def _to_fk5(regions: Sequence[Any], wcs: WCS) -> list[Any]:
+    """Polygons on the sky; all corners are converted at once, as each call takes long."""
+    ends = np.cumsum([0, *(len(region.vertices) for region in regions)])
+    x, y = (np.concatenate([getattr(region.vertices, axis) for region in regions]) for axis in ("x", "y"))
     with quiet_astropy():
-        corners = wcs.pixel_to_world(region.vertices.x, region.vertices.y).fk5
-    return PolygonSkyRegion(corners, region.meta, region.visual)
+        corners = wcs.pixel_to_world(x, y).fk5
+    return [
+        PolygonSkyRegion(corners[start:end], region.meta, region.visual)
+        for region, start, end in zip(regions, ends, ends[1:], strict=False)
+    ]
 
 
 def read_ds9(path: str | os.PathLike[str], shape: tuple[int, int], wcs: WCS | None = None) -> list[SourceObject]:
@@ -161,6 +168,16 @@ def encode_rle(pixels: BoolArray) -> dict[str, Any]:
     return {"counts": counts.tolist(), "size": list(pixels.shape)}
 
 
+def object_rle(one: SourceObject, shape: tuple[int, int]) -> dict[str, Any]:
+    """`encode_rle` of an object on an image of `shape` (ny, nx), at the cost of its own stamp alone."""
+    steps = np.diff(np.pad(one.stamp, ((1, 1), (0, 0))).astype(np.int8), axis=0).T  # runs start and end down the columns
+    columns, rows = np.nonzero(steps)
+    edges = (columns + one.x0) * shape[0] + rows + one.y0
+    inner = np.flatnonzero(edges[1:] == edges[:-1])  # a run that goes on at the top of the next column
+    edges = np.delete(edges, np.concatenate([inner, inner + 1]))
+    return {"counts": np.diff(np.concatenate([[0], edges, [shape[0] * shape[1]]])).tolist(), "size": list(shape)}
+
+
 def decode_rle(rle: Mapping[str, Any]) -> BoolArray:
     """Mask (h, w) of COCO run lengths, as a list or compressed to a string."""
     height, width = (int(n) for n in rle["size"])
@@ -227,7 +244,7 @@ def to_coco(
                     "image_id": image_id,
                     "category_id": one.class_value,
                     "name": one.name,
-                    "segmentation": encode_rle(drawn.pixels(shape)),
+                    "segmentation": object_rle(drawn, shape),
                     "area": one.npix,
                     "bbox": [x0, y0, x1 - x0, y1 - y0],
                     "iscrowd": 0,

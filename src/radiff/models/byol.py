@@ -5,7 +5,7 @@ of another view of the same image. Only the backbone is kept: its pooled output 
 
 Most radio cutouts are alike, noise with one or two sources: there all features soon lie along one direction, how bright
 and large the brightest source is. Two additions, which can be switched off, keep more of them in use: projections are
-normalised over the batch, and their correlations (`overlap`) may be part of the loss.
+normalised over the batch, and the correlations of projections and of features (`overlap`) may be part of the loss.
 """
 
 import copy
@@ -52,18 +52,19 @@ class BYOL(nn.Module):
         self.target = copy.deepcopy(nn.Sequential(self.backbone, self.projector)).requires_grad_(False)
 
     def forward(self, one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
-        """The symmetric loss of two views (batch, 1, ny, nx) of the same images (Eq. 2), and the `overlap`.
+        """The symmetric loss of two views (batch, 1, ny, nx) of the same images (Eq. 2), and the `overlap`s' sum.
 
         The loss is 0 where all agree, 8 at most.
         """
         count = len(one)
         views = torch.cat([one, two])
-        projected = self.projector(self.backbone(views))
+        features = self.backbone(views)
+        projected = self.projector(features)
         said = self.predictor(projected)
         with torch.no_grad():
             wanted = self.target(views)
         loss = disagreement(said[:count], wanted[count:]) + disagreement(said[count:], wanted[:count])
-        return loss, overlap(projected)
+        return loss, overlap(projected) + overlap(features)
 
     @torch.no_grad()
     def follow(self, momentum: float) -> None:

@@ -23,6 +23,7 @@ from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
 from radiff.models.denoiser import Denoiser, DenoiserConfig
+from radiff.models.mask_model import MaskModel, MaskModelConfig
 from radiff.models.resnet import ResNet18, ResNetConfig
 from radiff.models.segmenter import Segmenter, segmenter_from
 
@@ -32,7 +33,7 @@ FORMAT = 1
 MANIFEST = "radiff.json"
 SHARD = "15MB"
 DEFAULT = "default"
-DEFAULT_FOLDERS = {"features": "vla-features", "segmenter": "vla-segmenter"}
+DEFAULT_FOLDERS = {"features": "vla-features", "segmenter": "vla-segmenter", "masks": "vla-masks"}
 """Where the package's own weights of a part lie, if not in ``vla``."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -53,7 +54,7 @@ def save_weights(
     Parameters
     ----------
     parts : mapping of name to Part
-        ``autoencoder``, ``denoiser``; ``features``; ``segmenter``.
+        ``autoencoder``, ``denoiser``; ``features``; ``segmenter``; ``masks``.
     info : mapping
         JSON values kept in radiff.json: scaling, diffusion, sampling defaults, validation figures.
     dtype : str
@@ -207,6 +208,18 @@ def load_segmenter(folder: str | os.PathLike[str]) -> Segmenter:
     return _filled(network, place)
 
 
+def load_mask_model(folder: str | os.PathLike[str]) -> MaskModel:
+    """The mask model of a weights folder, float32, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        Where the folder has none.
+    """
+    place = _place(folder, "masks")
+    return _filled(MaskModel(MaskModelConfig(**_tuples(read_json(place / "config.json")))), place)
+
+
 def _place(folder: str | os.PathLike[str], part: str) -> Path:
     place = Path(folder) / part
     if not place.is_dir():
@@ -219,6 +232,7 @@ LOADERS: dict[str, Callable[[Path], nn.Module]] = {
     "denoiser": load_denoiser,
     "features": load_features,
     "segmenter": load_segmenter,
+    "masks": load_mask_model,
 }
 
 

@@ -24,11 +24,15 @@ class ResNetConfig:
         Channels of the four stages; the last is the length of a feature vector.
     classes : int
         Outputs of a final linear layer; 0 = none, `ResNet18.forward` gives the feature vectors.
+    standardised : bool
+        Each feature has mean 0 and variance 1 over the training images (a batch normalisation without parameters):
+        else the few that say how bright the brightest source is outweigh all others in a distance.
     """
 
     in_channels: int = 1
     widths: tuple[int, ...] = (64, 128, 256, 512)
     classes: int = 0
+    standardised: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values: ``ResNetConfig(**config.to_dict())`` is the same."""
@@ -71,6 +75,7 @@ class ResNet18(nn.Module):
             stages.append(nn.Sequential(BasicBlock(width, c_out, 1 if number == 0 else 2), BasicBlock(c_out, c_out, 1)))
             width = c_out
         self.stages = nn.Sequential(*stages)
+        self.norm = nn.BatchNorm1d(width, affine=False) if config.standardised else nn.Identity()
         self.fc: nn.Module = nn.Linear(width, config.classes) if config.classes else nn.Identity()
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -79,4 +84,4 @@ class ResNet18(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Feature vectors, or class scores."""
         x = self.pool(F.relu(self.bn1(self.conv1(image)), inplace=True))
-        return self.fc(torch.flatten(self.stages(x).mean((-2, -1)), 1))
+        return self.fc(self.norm(torch.flatten(self.stages(x).mean((-2, -1)), 1)))

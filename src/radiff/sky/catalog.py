@@ -1,7 +1,10 @@
 """Source catalogs of many makers to one astropy Table with our column names and units. Knows no pixels."""
 
+import csv
 import os
+import re
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +32,40 @@ UNITS: dict[str, u.UnitBase | None] = {
     "min": u.arcsec,
     "pa": u.deg,
     "p_sidelobe": None,
+    "id": None,
+    "class": None,
+    "snr": None,
+    "maj_deconvolved": u.arcsec,
+    "min_deconvolved": u.arcsec,
+    "ra_core": u.deg,
+    "dec_core": u.deg,
+    "core_fraction": None,
+    "size": None,
 }
+TEXT = ("name", "class")
+_IF_NUMBERS = ("id", "snr", "size", "core_fraction")  # names that mean other things where they hold text
+SDC1_COLUMNS = (
+    "id", "ra_core", "dec_core", "ra_cent", "dec_cent", "flux", "core_frac", "b_maj", "b_min", "pa", "size", "class",
+)  # fmt: skip
+"""Columns of the catalogs of SKA's first data challenge, in their order; its files often have no names."""
 # standard column -> (names in other catalogs, lower case, unit where the file tells none); the first one found counts
 _MJY, _JY, _ARCSEC, _DEG = "mJy", "Jy", "arcsec", "deg"
 ALIASES: dict[str, tuple[tuple[str, str], ...]] = {
     "name": tuple((name, "") for name in ("name", "source_name", "component_name", "component_id", "first", "nvss")),
     "ra": tuple(
         (name, _DEG)
-        for name in ("ra", "ra_deg", "raj2000", "_raj2000", "ra_deg_cont", "ra_icrs", "ra_core", "ra_j2000")
+        for name in (
+            "ra",
+            "ra_deg",
+            "raj2000",
+            "_raj2000",
+            "ra_deg_cont",
+            "ra_icrs",
+            "ra_cent",
+            "ra_core",
+            "ra_j2000",
+            "x_wcs",
+        )
     ),
     "dec": tuple(
         (name, _DEG)
@@ -48,11 +77,20 @@ ALIASES: dict[str, tuple[tuple[str, str], ...]] = {
             "decj2000",
             "dec_deg_cont",
             "de_icrs",
+            "dec_cent",
             "dec_core",
             "dec_j2000",
+            "y_wcs",
         )
     ),
-    "peak_flux": (("peak_flux", _JY), ("peak_mjy", _MJY), ("fpeak", _MJY), ("flux_peak", _MJY), ("speak", _MJY)),
+    "peak_flux": (
+        ("peak_flux", _JY),
+        ("peak_mjy", _MJY),
+        ("fpeak", _MJY),
+        ("flux_peak", _MJY),
+        ("speak", _MJY),
+        ("peak", _JY),
+    ),
     "int_flux": (
         ("int_flux", _JY),
         ("int_mjy", _MJY),
@@ -62,12 +100,27 @@ ALIASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("s1.4", _MJY),
         ("sint", _MJY),
         ("flux", _JY),
+        ("s", _JY),
+        ("i1400", _MJY),
     ),
     "local_rms": (("local_rms", _JY), ("rms_mjy", _MJY), ("isl_rms", _JY), ("rms_image", _MJY), ("rms", _MJY)),
-    "maj": tuple((name, _ARCSEC) for name in ("maj", "a", "maj_axis", "major", "majaxis", "b_maj")),
-    "min": tuple((name, _ARCSEC) for name in ("min", "b", "min_axis", "minor", "minaxis", "b_min")),
-    "pa": tuple((name, _DEG) for name in ("pa", "pos_ang", "posang", "posangle")),
+    "maj": tuple((name, _ARCSEC) for name in ("maj", "a", "maj_axis", "major", "majaxis", "b_maj", "bmaj_wcs")),
+    "min": tuple((name, _ARCSEC) for name in ("min", "b", "min_axis", "minor", "minaxis", "b_min", "bmin_wcs")),
+    "pa": tuple((name, _DEG) for name in ("pa_wcs", "pa", "pos_ang", "posang", "posangle")),
     "p_sidelobe": tuple((name, "") for name in ("p_sidelobe", "sideprob", "p(s)", "p_s_")),
+    "id": (("id", ""),),
+    "class": tuple((name, "") for name in ("class", "class_name", "label", "morphology")),
+    "snr": tuple((name, "") for name in ("snr", "s/n", "sn")),
+    "maj_deconvolved": tuple(
+        (name, _ARCSEC) for name in ("major_deconvolved", "dc_maj", "maj_axis_deconv", "bmaj_deconv_wcs")
+    ),
+    "min_deconvolved": tuple(
+        (name, _ARCSEC) for name in ("minor_deconvolved", "dc_min", "min_axis_deconv", "bmin_deconv_wcs")
+    ),
+    "ra_core": tuple((name, _DEG) for name in ("ra_core", "ra_peak", "ra_max")),
+    "dec_core": tuple((name, _DEG) for name in ("dec_core", "dec_peak", "dec_max")),
+    "core_fraction": (("core_fraction", ""), ("core_frac", "")),
+    "size": (("size", ""),),
 }
 _FORMATS = {
     ".csv": "ascii.csv",
@@ -78,13 +131,17 @@ _FORMATS = {
     ".xml": "votable",
 }
 _PYBDSF = {"isl_id", "isl_rms", "gaus_id"}  # its tables without units give sizes in degrees
+_UNIT_BEHIND = re.compile(r"\((deg|arcsec|m?Jy(?:/beam)?|G?Hz)\)$")  # of a name, as CAESAR writes
+_POSITIONS = {alias for name in ("ra", "dec") for alias, _ in ALIASES[name]}
+_EMPTY = ("", "nan", "null", "none", "--", "n/a")
 
 
 def read_catalog(path: str | os.PathLike[str]) -> Table:
     """Read a source catalog and name its columns our way.
 
-    Known are the catalogs of FIRST, NVSS and LoTSS, Aegean, PyBDSF (srl, gaul), Selavy, SDC1, the names of VizieR, and
-    our own; a unit told by the file counts over the usual one of the maker.
+    Known are the catalogs of FIRST, NVSS and LoTSS, Aegean, PyBDSF (srl, gaul), CAESAR (components), Selavy, SDC1 (also
+    without names), tables saved by TOPCAT, the names of VizieR, and our own; a unit told by the file, or in brackets
+    behind a name, counts over the usual one of the maker.
 
     Parameters
     ----------
@@ -96,7 +153,10 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
     Table
         Those of these columns that the file has: name, ra, dec (deg, ICRS), peak_flux (Jy/beam), int_flux (Jy),
         local_rms (Jy/beam), maj, min (arcsec FWHM), pa (deg east of north), p_sidelobe (0 to 1). Missing numbers are
-        NaN. Rows without a position are left out, with a `HeaderWarning`.
+        NaN. Where the file has them, also id, class (text), snr, maj_deconvolved, min_deconvolved (arcsec), ra_core,
+        dec_core (deg; the brightest point), core_fraction, size (the kind of size in SDC1: 1 largest extent, 2 FWHM of
+        a Gaussian, 3 scale of an exponential). Rows without a position are left out, with a `HeaderWarning`.
+        ``meta["columns"]``: the names in the file.
 
     Raises
     ------
@@ -104,14 +164,15 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
         Where the file cannot be read, or has no right ascension or declination.
     """
     path = Path(path)
-    table = _read_table(path)
+    table = _named_units(_read_table(path))
     names = {name.lower(): name for name in reversed(table.colnames)}
+    _divide_by_beam(table, names)
     degrees = bool(_PYBDSF & set(names))
     result = Table()
     for standard, unit in UNITS.items():
         for alias, usual in ALIASES[standard]:
-            if alias in names:
-                if degrees and standard in ("maj", "min"):
+            if alias in names and not (standard in _IF_NUMBERS and table[names[alias]].dtype.kind in "SUO"):
+                if degrees and standard.startswith(("maj", "min")):
                     usual = _DEG
                 result[standard] = _column(table[names[alias]], standard, unit, usual, path)
                 break
@@ -127,6 +188,7 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
         warnings.warn(
             f"{path}: {int((~good).sum())} rows have no position and are left out", HeaderWarning, stacklevel=2
         )
+    result.meta["columns"] = list(table.colnames)
     return result[good]
 
 
@@ -170,30 +232,89 @@ def _read_table(path: Path) -> Table:
     try:
         with quiet_astropy(), warnings.catch_warnings():
             warnings.simplefilter("ignore", u.UnitsWarning)
-            if kind == "ascii.csv":
-                return _read_csv(path)
+            if kind in (None, "ascii.csv") and (table := _read_text(path)) is not None:
+                return table
             return Table.read(path, format=kind or "ascii")
     except Exception as error:  # every reader of astropy raises its own kind
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"cannot be read as a catalog ({reason}); give CSV, ECSV, FITS or VOTable", path) from error
 
 
-def _read_csv(path: Path) -> Table:
-    """CSV, or the CSV of PyBDSF, whose names stand in the last of its comment lines."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    comments = [line for line in lines if line.startswith("#")]
-    rows = [line for line in lines if line.strip() and not line.startswith("#")]
-    if comments and "," in comments[-1] and rows and comments[-1].count(",") == rows[0].count(","):
-        rows.insert(0, comments[-1].lstrip("# "))
+def _read_text(path: Path) -> Table | None:
+    """A text table with its names above it, in a comment or not, or SDC1's without any; None where it is neither."""
+    text = path.read_bytes()
+    if text[:6] == b"SIMPLE" or b"\0" in text[:1024]:
+        return None
+    lines = [line.strip() for line in text.decode("utf-8", errors="replace").splitlines() if line.strip()]
+    rows = [line for line in lines if not line.startswith("#")]
     if not rows:
         raise ValueError("no rows")
-    return Table.read(rows, format="ascii.csv")
+    split = _splitter(rows[-1])
+    width = len(split(rows[-1]))
+    for head in (*(line.lstrip("# ") for line in lines if line.startswith("#")), rows[0]):
+        names = split(head)
+        if len(names) == width and {_UNIT_BEHIND.sub("", name).lower() for name in names} & _POSITIONS:
+            return _as_table(names, [split(row) for row in rows[head == rows[0] :]])
+    if width == len(SDC1_COLUMNS) and all(_is_number(value) for value in split(rows[-1])):
+        named = not all(_is_number(value) for value in split(rows[0]))
+        return _as_table(SDC1_COLUMNS, [split(row) for row in rows[named:]])
+    return None
+
+
+def _splitter(row: str) -> Callable[[str], list[str]]:
+    """How the lines of a table are split: at tabs, commas or blanks, whichever the row has."""
+    for delimiter in ("\t", ","):
+        if delimiter in row:
+            return lambda line: next(csv.reader([line.strip("\t")], delimiter=delimiter, skipinitialspace=True))
+    return lambda line: next(csv.reader([" ".join(line.split())], delimiter=" "))
+
+
+def _as_table(names: Sequence[str], rows: list[list[str]]) -> Table:
+    """Columns of numbers where they are, else of text; empty fields are missing."""
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(names):
+            raise ValueError(f"row {number} has {len(row)} fields, the names are {len(names)}")
+    table = Table()
+    for name, values in zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True):
+        stripped = [value.strip() for value in values]
+        try:
+            column: Any = np.array([np.nan if value.lower() in _EMPTY else float(value) for value in stripped])
+        except ValueError:
+            column = np.array(stripped, dtype=str)
+        table[name.strip()] = column
+    return table
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _named_units(table: Table) -> Table:
+    """Units in brackets behind the names become units: ``x_wcs(deg)``, as CAESAR writes."""
+    for name in table.colnames:
+        found = _UNIT_BEHIND.search(name)
+        if found and name[: found.start()] not in table.colnames:
+            table.rename_column(name, name[: found.start()])
+            table[name[: found.start()]].unit = u.Unit(found.group(1), parse_strict="silent")
+    return table
+
+
+def _divide_by_beam(table: Table, names: dict[str, str]) -> None:
+    """CAESAR's S in Jy/beam is a sum of pixels: over the beam's area in pixels, which stands beside it, it is in Jy."""
+    if {"s", "beamarea"} <= set(names) and str(table[names["s"]].unit) == "Jy / beam":
+        flux = np.asarray(table[names["s"]], float) / np.asarray(table[names["beamarea"]], float)
+        table[names["s"]] = Column(flux, unit=u.Jy)
 
 
 def _column(column: Any, standard: str, unit: u.UnitBase | None, usual: str, path: Path) -> Column:
     """One column of the file as a plain one in our unit; missing numbers are NaN."""
-    if standard == "name":
-        return Column([str(value).strip() for value in column], name=standard)
+    if standard in TEXT:
+        text = ["" if value is np.ma.masked else str(value).strip() for value in column]
+        return Column([_class_text(value) for value in text] if standard == "class" else text, dtype=str)
     if column.dtype.kind in "SUO" and standard in ("ra", "dec"):
         return Column(_sexagesimal(column, standard, path), unit=unit)
     try:
@@ -204,6 +325,11 @@ def _column(column: Any, standard: str, unit: u.UnitBase | None, usual: str, pat
         return Column(values)
     told = column.unit if isinstance(column.unit, u.UnitBase) and str(column.unit) else u.Unit(usual)
     return Column(_convert(values, told, unit, u.Unit(usual)), unit=unit)
+
+
+def _class_text(value: str) -> str:
+    """The class of SDC1 is a number, which text files tell as 2.0."""
+    return value[:-2] if value.endswith(".0") else value
 
 
 def _convert(

@@ -94,8 +94,9 @@ class FeatureSettings(Section):
     hidden: int = Field(4096, gt=0, description="width inside the projector and the predictor")
     projection: int = Field(256, gt=0)
     overlap_weight: float = Field(
-        0.005, ge=0, description="weight of the projections' correlations; the paper has none"
+        0.005, ge=0, description="weight of the correlations of projections and of features; the paper has none"
     )
+    standardised: bool = Field(True, description="features of variance 1 over the training images; the paper has not")
     centred: bool = Field(True, description="normalise projections over the batch; the paper does not")
     momentum: float = Field(0.996, ge=0, lt=1, description="of the target network at the start; 1 at the end")
     crop: int = Field(0, ge=0, description="side of a view, pixels; 0 = that of a cutout")
@@ -116,6 +117,24 @@ class SegmenterSettings(Section):
     dice_weight: float = Field(0.0, ge=0, description="weight of the Dice loss beside the cross entropy")
     crop: int = Field(0, ge=0, description="side of a training window, pixels; 0 = the cutout")
     object_share: float = Field(0.8, ge=0, le=1, description="part of the windows that hold an object, if there is one")
+
+
+class MaskModelSettings(Section):
+    """Network and condition dropout of the mask model."""
+
+    factor: int = Field(4, gt=0, description="side of a patch of the mask that is one pixel of the finest level")
+    reach: float = Field(4.0, gt=0, description="pixels from an edge at which a class's field is full")
+    gain: float = Field(0.5, gt=0, description="how far fields stand above the noise; larger = placed at higher noise")
+    channels: tuple[int, ...] = (64, 128, 128)
+    layers: int = Field(2, gt=0)
+    attention: tuple[bool, ...] = (False, True, True)
+    head_width: int = Field(32, gt=0)
+    time_shift: float = 0.3
+    count_dropout: float = Field(0.1, ge=0, le=1, description="part of the masks trained without any number of objects")
+    class_dropout: float = Field(0.1, ge=0, le=1, description="part of the numbers dropped, each on its own")
+    sampler: str = Field("adams", description="default sampler of the weights")
+    num_steps: int = Field(24, gt=0, description="default steps of the weights")
+    guidance: float = Field(1.0, gt=0, description="default guidance of the weights: how the numbers are followed")
 
 
 class ScalingSettings(Section):
@@ -153,6 +172,13 @@ class SegmenterRun(Section):
     loop: LoopSettings = LoopSettings()
 
 
+class MasksRun(Section):
+    """`radiff train masks`."""
+
+    network: MaskModelSettings = MaskModelSettings()
+    loop: LoopSettings = LoopSettings()
+
+
 class Preset(Section):
     """All settings of all trainings; one YAML file."""
 
@@ -161,6 +187,7 @@ class Preset(Section):
     denoiser: DenoiserRun = DenoiserRun()
     features: FeaturesRun = FeaturesRun()
     segmenter: SegmenterRun = SegmenterRun()
+    masks: MasksRun = MasksRun()
 
 
 def load_preset(name: str, overrides: list[str] | None = None) -> Preset:

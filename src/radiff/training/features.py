@@ -70,7 +70,7 @@ class FeatureTask:
     name = "features"
 
     def __init__(self, settings: FeatureSettings, scaling: dict[str, Any], steps: int) -> None:
-        self.backbone = ResNet18(ResNetConfig(widths=settings.widths))
+        self.backbone = ResNet18(ResNetConfig(widths=settings.widths, standardised=settings.standardised))
         byol = BYOL(self.backbone, settings.hidden, settings.projection, settings.centred)
         self.module = FeatureLoss(byol, settings, scaling.get("softness"), steps)
         self.settings, self.scaling = settings, scaling

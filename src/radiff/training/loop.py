@@ -26,7 +26,6 @@ from diffusers.training_utils import EMAModel
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from radiff.data.loader import Batch, PackLoader
 from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder
 from radiff.parallel import progress_bar
@@ -47,6 +46,14 @@ FREE_SETTINGS = {
     "detail",
 }
 """Settings that may change when a run is resumed: they do not change its path."""
+
+
+class Loader(Protocol):
+    """What gives the batches of a `Task`, each a function of its number alone."""
+
+    def batch(self, step: int) -> Any:
+        """The batch of training step `step`."""
+        ...
 
 
 class Task(Protocol):
@@ -70,11 +77,11 @@ class Task(Protocol):
         """The network's settings, which a resumed run must share."""
         ...
 
-    def validate(self, batches: list[Batch]) -> dict[str, float]:
+    def validate(self, batches: list[Any]) -> dict[str, float]:
         """Figures on val, with the weights that `module` holds; ``val/loss`` among them."""
         ...
 
-    def draw_sheet(self, batches: list[Batch], path: Path) -> None:
+    def draw_sheet(self, batches: list[Any], path: Path) -> None:
         """Write a PNG that shows what the network does now."""
         ...
 
@@ -114,7 +121,7 @@ class Trainer:
     Parameters
     ----------
     task : Task
-    loaders : (PackLoader, PackLoader)
+    loaders : (Loader, Loader)
         Train and val; made for this accelerator's device and process.
     settings : LoopSettings
     run : Path
@@ -124,7 +131,7 @@ class Trainer:
     def __init__(
         self,
         task: Task,
-        loaders: tuple[PackLoader, PackLoader],
+        loaders: tuple[Loader, Loader],
         settings: LoopSettings,
         run: Path,
         accelerator: Accelerator,

@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState
 
 from radiff.data.collection import Collection
 from radiff.data.loader import PackLoader
+from radiff.data.mask_set import MaskSet, is_native, read_mask_set
 from radiff.data.pack import Pack, build_pack
 from radiff.data.scaling import make_scaling, scaling_config
 from radiff.errors import InputError
@@ -21,7 +22,8 @@ from radiff.training.autoencoder import AutoencoderTask
 from radiff.training.config import LoopSettings, Preset
 from radiff.training.denoiser import DenoiserTask
 from radiff.training.features import FeatureTask
-from radiff.training.loop import CHECKPOINT, State, Task, Trainer, kept_precision
+from radiff.training.loop import CHECKPOINT, Loader, State, Task, Trainer, kept_precision
+from radiff.training.mask_model import MaskLoader, MaskModelTask
 from radiff.training.segmenter import SegmenterTask
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -163,6 +165,44 @@ def train_segmenter(collection: Collection, preset: Preset, options: RunOptions)
     return _fit(task, packs, settings.loop, options, accelerator)
 
 
+def train_masks(collection: Collection, preset: Preset, options: RunOptions) -> State:
+    """Train the mask model on the masks of the collection's train split; weights land in ``<run>/weights``.
+
+    Cutouts that 'radiff resample' made are left out: they show masks of the others at another scale. So are empty
+    masks. Images are not read.
+
+    Raises
+    ------
+    InputError
+        Where the collection has no splits, masks of several sizes or that are not square, or the run cannot be resumed.
+    """
+    settings = preset.masks
+    accelerator = make_accelerator(settings.loop, options)
+    torch.manual_seed(settings.loop.seed)
+    folder = options.pack or options.run / "pack"
+    with accelerator.main_process_first():
+        native = collection.where(is_native)
+        masks = read_mask_set(native if len(native) else collection, folder / "masks.npz", options.workers)
+    train, val = (_some(masks.split(name), name, collection) for name in ("train", "val"))
+    ny, nx = masks.labels.shape[1:]
+    if ny != nx:
+        raise InputError(f"masks are learnt from square cutouts, these are {nx} x {ny}", collection.root)
+    with _settings_that_fit():
+        task = MaskModelTask(settings.network, ny)
+    batch_size, seed, reach = settings.loop.batch_size, settings.loop.seed, settings.network.reach
+    place = {"process": accelerator.process_index, "processes": accelerator.num_processes}
+    loader = MaskLoader(train, batch_size, reach, seed, accelerator.device, **place)
+    check = MaskLoader(val, min(batch_size, len(val)), reach, device=accelerator.device, augment=False)
+    task.learn_masks(train, loader)
+    return _trained(task, (loader, check), settings.loop, options, accelerator)
+
+
+def _some(masks: MaskSet, name: str, collection: Collection) -> MaskSet:
+    if not (masks.counts.sum(1) > 0).any():
+        raise InputError(f"no mask in the split {name!r} holds an object", collection.root)
+    return masks
+
+
 @contextmanager
 def _settings_that_fit() -> Iterator[None]:
     """Networks and schedules say by ValueError that their settings do not go together; the user can mend that."""
@@ -230,7 +270,14 @@ def _fit(
         processes=accelerator.num_processes,
     )
     val = PackLoader(packs[1], min(settings.batch_size, len(packs[1])), device=accelerator.device)
-    trainer = Trainer(task, (train, val), settings, options.run, accelerator)
+    return _trained(task, (train, val), settings, options, accelerator)
+
+
+def _trained(
+    task: Task, loaders: tuple[Loader, Loader], settings: LoopSettings, options: RunOptions, accelerator: Accelerator
+) -> State:
+    """Start the run, or go on with it."""
+    trainer = Trainer(task, loaders, settings, options.run, accelerator)
     if options.resume:
         trainer.resume()
     elif trainer.checkpoint.exists():

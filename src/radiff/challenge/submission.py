@@ -1,0 +1,164 @@
+"""Catalogs of what was found on a map: our columns, their files, DS9 regions. Finds nothing and judges nothing."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Column, Table
+from numpy.typing import ArrayLike
+
+from radiff.errors import InputError
+from radiff.files import atomic_path, write_text
+from radiff.sky import read_catalog
+from radiff.sky.header import quiet_astropy
+
+
+@dataclass(frozen=True)
+class CatalogColumn:
+    """One column of a submission; `kind` is ``"i"`` (int64), ``"f"`` (float64) or ``"U"`` (text)."""
+
+    kind: str
+    unit: u.UnitBase | None
+    description: str
+
+
+COLUMNS: dict[str, CatalogColumn] = {
+    "id": CatalogColumn("i", None, "number of the detection, from 1"),
+    "ra": CatalogColumn("f", u.deg, "right ascension, ICRS"),
+    "dec": CatalogColumn("f", u.deg, "declination, ICRS"),
+    "flux": CatalogColumn("f", u.Jy, "integrated flux"),
+    "peak": CatalogColumn("f", u.Jy / u.beam, "peak"),
+    "rms": CatalogColumn("f", u.Jy / u.beam, "local noise rms"),
+    "snr": CatalogColumn("f", None, "peak over rms"),
+    "major": CatalogColumn("f", u.arcsec, "FWHM along the major axis, as on the map"),
+    "minor": CatalogColumn("f", u.arcsec, "FWHM along the minor axis, as on the map"),
+    "pa": CatalogColumn("f", u.deg, "position angle of the major axis, north through east"),
+    "major_deconvolved": CatalogColumn("f", u.arcsec, "FWHM along the major axis without the beam"),
+    "minor_deconvolved": CatalogColumn("f", u.arcsec, "FWHM along the minor axis without the beam"),
+    "ra_peak": CatalogColumn("f", u.deg, "right ascension of the brightest point, ICRS"),
+    "dec_peak": CatalogColumn("f", u.deg, "declination of the brightest point, ICRS"),
+    "class": CatalogColumn("U", None, "compact, extended or spurious; empty: not known"),
+    "x": CatalogColumn("f", u.pix, "position, 0-based pixel centres"),
+    "y": CatalogColumn("f", u.pix, "position, 0-based pixel centres"),
+    "n_pixels": CatalogColumn("i", None, "pixels above the threshold, or of the mask; -1: not known"),
+    "fit": CatalogColumn("U", None, "how it was measured: gaussian, or pixels (sums)"),
+}
+FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
+_DTYPE: dict[str, type] = {"i": np.int64, "f": np.float64, "U": np.str_}
+_FILL: dict[str, Any] = {"i": -1, "f": np.nan, "U": ""}
+# names of `read_catalog` -> ours
+_NAMES = {
+    "id": "id", "ra": "ra", "dec": "dec", "int_flux": "flux", "peak_flux": "peak", "local_rms": "rms", "snr": "snr",
+    "maj": "major", "min": "minor", "pa": "pa", "maj_deconvolved": "major_deconvolved",
+    "min_deconvolved": "minor_deconvolved", "ra_core": "ra_peak", "dec_core": "dec_peak", "class": "class",
+}  # fmt: skip
+
+
+def submission_table(columns: Mapping[str, ArrayLike], meta: Mapping[str, Any] | None = None) -> Table:
+    """A catalog of `COLUMNS`, in their order and units, of plain arrays; those not given hold -1, NaN or ""."""
+    length = len(np.atleast_1d(np.asarray(columns["ra"])))
+    table = Table(meta=dict(meta or {}))
+    for name, column in COLUMNS.items():
+        values = np.asarray(columns[name]) if name in columns else np.full(length, _FILL[column.kind])
+        table[name] = Column(values.astype(_DTYPE[column.kind]), unit=column.unit, description=column.description)
+    return table
+
+
+def check_output(path: str | os.PathLike[str]) -> Path:
+    """Refuse a name for a catalog that says no format."""
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise InputError("catalogs are written as .fits, .ecsv or .csv; choose one of these suffixes", path)
+    return path
+
+
+def write_submission(path: str | os.PathLike[str], table: Table) -> Path:
+    """Write a catalog as FITS table, ECSV or CSV, by the suffix of `path`.
+
+    Raises
+    ------
+    InputError
+        For another suffix, or a folder that cannot be written.
+    """
+    path = check_output(path)
+    with atomic_path(path) as temporary, quiet_astropy():
+        table.write(temporary, format=FORMATS[path.suffix.lower()], overwrite=True)
+    return path
+
+
+def read_submission(path: str | os.PathLike[str]) -> Table:
+    """Read a catalog of any maker (see `radiff.sky.read_catalog`) as a submission.
+
+    Returns
+    -------
+    Table
+        `COLUMNS`; what the file lacks is NaN, -1 or "". Where it has no integrated flux, the peak stands for it, and
+        the other way round; ``meta["lacks"]`` names the columns that it has not, ``meta["sdc1"]`` holds the arrays of
+        an SDC1 catalog as they are in the file.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, or without positions or any flux; the message lists what was found.
+    """
+    path = Path(path)
+    raw = read_catalog(path)
+    if "int_flux" not in raw.colnames and "peak_flux" not in raw.colnames:
+        raise InputError(
+            f"has no column of fluxes; it has {', '.join(raw.meta['columns'])}; needed is flux in Jy (also read:"
+            " int_flux, total_flux, peak in Jy/beam, ...)",
+            path,
+        )
+    columns = {ours: np.asarray(raw[name]) for name, ours in _NAMES.items() if name in raw.colnames}
+    lacks = [name for name in _NAMES.values() if name not in columns]
+    columns.setdefault("flux", columns.get("peak", np.zeros(0)))
+    columns.setdefault("peak", columns["flux"])
+    if "snr" not in columns and "rms" in columns:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            columns["snr"] = np.where(columns["rms"] > 0, columns["peak"] / columns["rms"], np.nan)
+    number = np.nan_to_num(np.asarray(columns.get("id", np.zeros(0)), float), nan=-1.0)
+    if len(np.unique(number)) != len(raw):  # missing, or not unique
+        number = np.arange(1, len(raw) + 1)
+    columns["id"] = number
+    meta: dict[str, Any] = {"lacks": lacks, "columns": raw.meta["columns"]}
+    if {"ra_core", "core_fraction", "size", "class", "maj", "min", "pa", "int_flux"} <= set(raw.colnames):
+        meta["sdc1"] = _as_sdc1(raw)
+    return submission_table(columns, meta)
+
+
+def _as_sdc1(raw: Table) -> dict[str, Any] | None:
+    """The arrays of a catalog that is in the columns of SDC1; None where its classes are words."""
+    try:
+        kind = np.array([float(value) for value in raw["class"]])
+    except ValueError:
+        return None
+    names = {
+        "id": "id", "ra_core": "ra_core", "dec_core": "dec_core", "ra_cent": "ra", "dec_cent": "dec",
+        "flux": "int_flux", "core_frac": "core_fraction", "b_maj": "maj", "b_min": "min", "pa": "pa", "size": "size",
+    }  # fmt: skip
+    return {name: np.asarray(raw[ours], float) for name, ours in names.items() if ours in raw.colnames} | {
+        "class": kind
+    }
+
+
+def write_regions(path: str | os.PathLike[str], table: Table) -> Path:
+    """Write a catalog as DS9 ellipses (FK5, which is ICRS to 0.03 arcsec) of the sources' FWHM; a circle where it has
+    none. The text is the id, the tag the class.
+    """
+    lines = ["# Region file format: DS9", "global color=cyan", "fk5"]
+    for row in table:
+        ra, dec = float(row["ra"]), float(row["dec"])
+        major, minor, pa = (float(row[name]) for name in ("major", "minor", "pa"))
+        tag = f" tag={{{row['class']}}}" if row["class"] else ""
+        if np.isfinite([major, minor, pa]).all() and minor > 0:
+            # the first radius lies along the first axis, that is across an angle of 0
+            shape = f'ellipse({ra:.8f},{dec:.8f},{minor / 2:.4f}",{major / 2:.4f}",{pa:.3f})'
+        else:
+            shape = f'circle({ra:.8f},{dec:.8f},3")'
+        lines.append(f"{shape} # text={{{row['id']}}}{tag}")
+    write_text(path, "\n".join(lines) + "\n")
+    return Path(path)

@@ -1,0 +1,145 @@
+"""``radiff stamps``: parses and prints; the work is done by `radiff.populate` and `radiff.generate`."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from radiff.cli.outcome import say
+from radiff.errors import InputError
+
+if TYPE_CHECKING:
+    from radiff.generate import Generator
+    from radiff.populate import StampOrder
+    from radiff.populate.making import Draw, Image
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb ``stamps``."""
+    app.command("stamps")(stamps)
+
+
+def stamps(
+    masks: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Mask files, folders or collections whose objects to make; default: drawn by rule."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The library, a FITS file.")] = Path("stamps.fits"),
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Stamps (of each class).")] = 100,
+    classes: Annotated[
+        str, typer.Option(help="Classes, separated by commas: extended, spurious, compact.")
+    ] = "extended",
+    beam: Annotated[float, typer.Option(help="Beam of the stamps, pixels (2 to 8).")] = 4.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first; the next has the next number.")] = 0,
+    split: Annotated[str | None, typer.Option(help="Of collections, only this split (train, val).")] = None,
+    weights: Annotated[str, typer.Option(help="Weights folder, hub id, or 'default' (in the package).")] = "default",
+    steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps; default: that of the weights.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    backend: Annotated[str, typer.Option(help="torch, or openvino (pip install 'radiff[fastcpu]').")] = "torch",
+    sheet: Annotated[bool, typer.Option("--sheet/--no-sheet", help="Draw the stamps beside the library.")] = True,
+) -> None:
+    """Generate a library of stamps once, to be placed on maps by 'radiff populate'.
+
+    A stamp is one object without background, of unit flux, with soft edges. The library is one FITS file with an
+    index; a sheet of the first 48 stamps is drawn beside it (.png).
+
+    \b
+    Examples:
+      radiff stamps -n 200 -o stamps.fits
+      radiff stamps annotated/ --classes extended,spurious -n 500 -o stamps.fits
+    """
+    from radiff import __version__
+    from radiff.generate import Generator
+    from radiff.masks import class_name, parse_class
+    from radiff.parallel import track
+    from radiff.populate import draw_stamp_sheet, make_stamps, write_stamps
+
+    wanted = [parse_class(name) for name in classes.split(",") if name.strip()]
+    if not wanted or 0 in wanted:
+        raise InputError(f"--classes {classes!r}: name some of extended, spurious, compact")
+    if not 2.0 <= beam <= 8.0:
+        raise InputError(f"--beam {beam:g}: stamps have beams of 2 to 8 pixels")
+    orders = _orders(masks or [], wanted, number, beam, seed, split)
+    generator = Generator(weights, device, precision, backend)
+    made = make_stamps(orders, stamp_drawer(generator, num_steps=steps, batch_size=batch_size))
+    found = [one for one in track(made, "generating", len(orders)) if one is not None]
+    meta = {
+        "WEIGHTS": (generator.folder.name, "weights they were generated with"),
+        "DIGEST": (_digest(generator), "of the denoiser's weights"),
+        "STEPS": (steps or generator.defaults.num_steps, "sampling steps"),
+        "SEED": (seed, "of the first"),
+        "BEAM": (beam, "[pix] FWHM of their beam"),
+        "VERSION": (__version__, "of radiff"),
+        "COMMAND": " ".join(["radiff", *sys.argv[1:]]),
+    }
+    library = write_stamps(output, found, meta)
+    counts = Counter(int(value) for value in library.index["class"])
+    print(", ".join(f"{count} {class_name(value)}" for value, count in sorted(counts.items())), "in", output)
+    if len(found) < len(orders):
+        say(f"{len(orders) - len(found)} of {len(orders)} images showed no object and gave no stamp")
+    if sheet:
+        print(draw_stamp_sheet(library, output.with_suffix(".png")))
+
+
+def stamp_drawer(generator: "Generator", **options: Any) -> "Draw":
+    """What draws `StampOrder`s with `generator`; `options` as of `Generator.iterate`."""
+    from radiff.generate import Sky
+    from radiff.masks import SourceObject
+
+    def draw(orders: "Sequence[StampOrder]") -> "Iterator[Image]":
+        objects = [[SourceObject.from_pixels("S1", int(order.mask.max()), order.mask)] for order in orders]
+        return (
+            cutout.image
+            for cutout in generator.iterate(
+                [order.mask for order in orders],
+                [order.seed for order in orders],
+                sky=Sky(rms=1.0),
+                peaks=[[order.peak] for order in orders],
+                objects=objects,
+                beams=[order.beam for order in orders],
+                **options,
+            )
+        )
+
+    return draw
+
+
+def _orders(
+    masks: list[Path], classes: list[int], number: int, beam: float, seed: int, split: str | None
+) -> "list[StampOrder]":
+    from radiff.populate import drawn_orders, object_orders
+
+    if not masks:
+        return [
+            order
+            for place, value in enumerate(classes)
+            for order in drawn_orders(number, value, seed + place * number, beam)
+        ]
+    from radiff.generate import read_requests
+
+    requests, failures = read_requests(masks, split)
+    for failure in failures:
+        say(f"warning: {failure}")
+    left = Counter({value: number for value in classes})
+    chosen = []
+    for request in requests:
+        for one in request.sources:
+            if left[one.class_value] > 0 and not one.touches_edge((request.mask.shape[0], request.mask.shape[1])):
+                left[one.class_value] -= 1
+                chosen.append((one, request.sky.beam_pixels if request.image else None, f"{request.name} {one.name}"))
+    orders, left_out = object_orders(chosen, seed, beam)
+    if left_out:
+        say(f"{left_out} objects are too large for a field of 256 pixels and are left out")
+    if not orders:
+        raise InputError("no object of these classes in the masks; name other --classes or other masks")
+    return orders
+
+
+def _digest(generator: "Generator") -> str:
+    files = generator.manifest["files"]
+    return next((str(sha) for name, sha in files.items() if name.startswith("denoiser/model")), "")[:16]

@@ -1,0 +1,16 @@
+"""Placing objects on large maps, with the complete truth: stamps, backgrounds, placing, truth packages. No torch."""
+
+from radiff.populate.making import StampOrder, drawn_orders, make_stamps, object_orders
+from radiff.populate.pictures import draw_stamp_sheet
+from radiff.populate.stamps import Stamp, StampLibrary, write_stamps
+
+__all__ = [
+    "Stamp",
+    "StampLibrary",
+    "StampOrder",
+    "draw_stamp_sheet",
+    "drawn_orders",
+    "make_stamps",
+    "object_orders",
+    "write_stamps",
+]

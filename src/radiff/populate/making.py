@@ -1,0 +1,196 @@
+"""Masks to stamps, through whatever generates images. Knows no networks: what draws is passed in.
+
+Each object is asked for alone, bright, on its own empty field; what comes is cut out without its background.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from radiff.errors import InputError
+from radiff.masks import COMPACT, EXTENDED, SPURIOUS, SourceObject
+from radiff.masks.draw import draw_compact, draw_galaxy, draw_spurious
+from radiff.populate.geometry import FWHM2
+from radiff.populate.profiles import second_moments
+from radiff.populate.stamps import Stamp
+from radiff.sky import background_rms
+
+PEAKS = (300.0, 600.0)
+"""Peaks asked for, in units of the noise: what noise is left in a stamp is under a third of a percent of its peak."""
+DRAWN_BEAM = 3.0
+"""Beam in pixels that the masks of `radiff.masks.draw` are drawn for."""
+ROOM = 20
+"""Pixels between an object's mask and the edge of its field."""
+
+Mask = NDArray[np.uint8]
+Image = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class StampOrder:
+    """One image to be generated: noise of rms 1 about 0, and an object.
+
+    Attributes
+    ----------
+    mask : uint8 (ny, nx)
+        Nonzero on one object, its class value; sides are multiples of 4.
+    seed : int
+    peak : float
+        Asked of the object, in units of the noise.
+    beam : float
+        FWHM, pixels.
+    source : str
+        Where the mask comes from.
+    """
+
+    mask: Mask
+    seed: int
+    peak: float
+    beam: float
+    source: str = ""
+
+
+Draw = Callable[[Sequence[StampOrder]], Iterable[Image]]
+"""What generates: images (ny, nx), noise of rms 1 about the level 0, one an order, in order."""
+
+
+def drawn_orders(number: int, class_value: int, seed: int, beam: float, size: int = 128) -> list[StampOrder]:
+    """Orders of objects whose masks are drawn by rule: galaxies from a sixth to half of the field long.
+
+    Order `n` follows from `seed` + n alone.
+    """
+    orders = []
+    for own in range(seed, seed + number):
+        random = np.random.default_rng((own, class_value))
+        small = np.zeros((_round4(size * DRAWN_BEAM / beam),) * 2, np.uint8)
+        middle = (small.shape[0] - 1) / 2
+        if class_value == EXTENDED:
+            length = math.exp(random.uniform(math.log(12.0), math.log(0.5 * small.shape[0])))
+            draw_galaxy(small, middle, middle, random, length=length)
+        else:
+            {COMPACT: draw_compact, SPURIOUS: draw_spurious}[class_value](small, middle, middle, random)
+        mask = _scaled(small, beam / DRAWN_BEAM)
+        orders.append(StampOrder(_field(mask > 0, class_value), own, _peak(random), beam, "drawn"))
+    return orders
+
+
+def object_orders(
+    objects: Iterable[tuple[SourceObject, float | None, str]], seed: int, beam: float, largest: int = 256
+) -> tuple[list[StampOrder], int]:
+    """Orders of the objects of given masks.
+
+    Parameters
+    ----------
+    objects : iterable of (SourceObject, beam in pixels of its image or None, where it comes from)
+        Masks of other beams are scaled to `beam`.
+    seed : int
+        Of the first; the next has the next number.
+    beam : float
+        FWHM asked for, pixels.
+    largest : int
+        Objects that need a larger field (pixels) are left out.
+
+    Returns
+    -------
+    (orders, number left out)
+    """
+    orders: list[StampOrder] = []
+    left_out = 0
+    for one, own, source in objects:
+        mask = _scaled(one.stamp.astype(np.uint8), beam / own if own else 1.0)
+        field = _field(mask > 0, one.class_value) if mask.any() else None
+        if field is None or max(field.shape) > largest:
+            left_out += 1
+            continue
+        number = seed + len(orders)
+        orders.append(StampOrder(field, number, _peak(np.random.default_rng((number, 9))), beam, source))
+    return orders, left_out
+
+
+def make_stamps(orders: Sequence[StampOrder], draw: Draw) -> Iterator[Stamp | None]:
+    """Have the orders drawn, and cut a stamp from each image; None where no object came."""
+    for order, image in zip(orders, draw(orders), strict=True):
+        if image.shape != order.mask.shape:
+            raise InputError(f"an image of {image.shape} came for a mask of {order.mask.shape}")
+        yield cut_stamp(image, order)
+
+
+def cut_stamp(image: Image, order: StampOrder) -> Stamp | None:
+    """The object of an image without its background, with soft edges.
+
+    What stands out of the noise (smoothed by half a beam) within a beam of the mask is kept; it fades out over a beam
+    towards that rim, and where it sinks into the noise, so that no edge and no noise is left to be seen.
+
+    Returns
+    -------
+    Stamp or None
+        None where nothing within the mask is above 10 times the noise.
+    """
+    mask = order.mask > 0
+    level, rms = background_rms(image, ndimage.binary_dilation(mask, iterations=math.ceil(2 * order.beam)))
+    source = np.asarray(image, float) - level
+    if source[mask].max() < 10 * rms:
+        return None
+    smooth = ndimage.gaussian_filter(source, 0.5 * order.beam / math.sqrt(FWHM2))
+    outside = ndimage.distance_transform_edt(~mask)
+    window = _rise(1.0 - outside / order.beam) * _rise((smooth / rms - 1.0) / 3.0)
+    values = np.maximum(source, 0.0) * window
+    labels, _ = ndimage.label(values > 0, np.ones((3, 3)))
+    kept = np.unique(labels[mask & (smooth > 5 * rms)])
+    values[~np.isin(labels, kept[kept > 0])] = 0.0
+    if not values.any():
+        return None
+    rows, columns = np.flatnonzero(values.any(1)), np.flatnonzero(values.any(0))
+    box = np.pad(values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
+    area = math.pi / (4.0 * math.log(2.0)) * order.beam**2
+    found = np.linalg.eigvalsh(second_moments(box)) * FWHM2 - order.beam**2
+    minor, major = np.sqrt(np.maximum(found, 0.0))
+    return Stamp(
+        (box * (area / box.sum())).astype(np.float32),
+        int(order.mask.max()),
+        order.seed,
+        order.beam,
+        float(major),
+        float(minor),
+        float(box.max() / rms),
+        int(mask.sum()),
+        order.source,
+    )
+
+
+def _rise(part: NDArray[np.float64]) -> NDArray[np.float64]:
+    """0 up to 0, 1 from 1 on, smooth in between."""
+    part = np.clip(part, 0.0, 1.0)
+    return np.asarray(part * part * (3.0 - 2.0 * part))
+
+
+def _peak(random: np.random.Generator) -> float:
+    return math.exp(random.uniform(math.log(PEAKS[0]), math.log(PEAKS[1])))
+
+
+def _scaled(mask: Mask, factor: float) -> Mask:
+    """`mask` (h, w) enlarged `factor` times."""
+    if abs(factor - 1.0) < 0.02:
+        return mask
+    smooth = ndimage.zoom(np.pad(mask > 0, 2).astype(float), factor, order=1)
+    return (smooth >= 0.5).astype(np.uint8) * mask.max()
+
+
+def _field(pixels: NDArray[np.bool_], class_value: int) -> Mask:
+    """The object in the middle of a field of its own, its sides multiples of 4 from 64 pixels."""
+    rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+    stamp = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    side = max(64, _round4(max(stamp.shape) + 2 * ROOM))
+    side = 128 if side <= 128 else side  # fields of one size are generated together
+    field = np.zeros((side, side), np.uint8)
+    y0, x0 = (side - stamp.shape[0]) // 2, (side - stamp.shape[1]) // 2
+    field[y0 : y0 + stamp.shape[0], x0 : x0 + stamp.shape[1]] = stamp * np.uint8(class_value)
+    return field
+
+
+def _round4(length: float) -> int:
+    return 4 * math.ceil(length / 4)
