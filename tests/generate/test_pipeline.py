@@ -17,7 +17,7 @@ import bad_inputs
 from conftest import Injected, celestial_wcs, tiny_weights
 from radiff.diffusion.sampling import SAMPLERS
 from radiff.errors import InputError
-from radiff.generate import Backdrop, BackdropFile, Generator, Guidance, Sky, pipeline
+from radiff.generate import Backdrop, BackdropFile, Generator, Guidance, Sky, networks
 from radiff.masks import SourceObject, mask_to_objects
 from radiff.masks.draw import demo_masks
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
@@ -445,14 +445,14 @@ def test_tiles_are_the_whole(config, height, width):
         return network.decode(part)
 
     whole = network.decode(latents)
-    tiles = tiled(decode, latents, 4, *pipeline.DECODED)
+    tiles = tiled(decode, latents, 4, *networks.DECODED)
     assert tiles.shape == (1, 1, 4 * height, 4 * width)
     assert (tiles - whole).abs().max() < 1e-5 * whole.std()
     assert max(max(shape) for shape in calls) <= 88
     assert len(calls) == (1 if max(height, width) <= 88 else -(-height // 64) * -(-width // 64))
     scaled = whole / whole.std()
     latents = network.encode(scaled)
-    tiles = tiled(network.encode, scaled, 0.25, *(4 * n for n in pipeline.DECODED))
+    tiles = tiled(network.encode, scaled, 0.25, *(4 * n for n in networks.DECODED))
     assert tiles.shape == latents.shape
     assert (tiles - latents).abs().max() < 1e-5 * latents.std()
 
@@ -553,11 +553,11 @@ def test_options_that_do_not_fit(generator, options, message):
 
 
 def test_devices():
-    from radiff.generate.pipeline import _device
+    from radiff.generate.networks import find_device
 
-    assert _device("cpu").type == "cpu"
+    assert find_device("cpu").type == "cpu"
     with pytest.raises(InputError, match="'tpu' is no device"):
-        _device("tpu")
+        find_device("tpu")
 
 
 def test_precisions_and_backends(weights):
