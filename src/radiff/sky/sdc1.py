@@ -1,0 +1,80 @@
+"""Catalogs of ours to the columns of SKA's first data challenge (SDC1), and their text files. Scores nothing."""
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from radiff.files import write_text
+from radiff.sky.catalog import SDC1_COLUMNS
+
+SDC1_SMALLEST = 0.5
+"""Sizes below this part of the beam are told as this: no finder measures them, and SDC1 divides by them."""
+SDC1_CLASSES = {"compact": 2, "extended": 3}
+"""Class numbers in our SDC1 tables, those of our masks; 0 for what is neither. (SDC1's own: kinds of galaxies.)"""
+_GAUSSIAN = 2  # kind of size: FWHM of a Gaussian
+
+
+def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> dict[str, NDArray[np.float64]]:
+    """The columns of SDC1 for sources of ours.
+
+    Parameters
+    ----------
+    table : mapping of str to array (n,)
+        ra, dec (deg), flux (Jy); as far as known ra_peak, dec_peak (deg), major_deconvolved, minor_deconvolved or else
+        major, minor (arcsec FWHM), pa (deg), core_fraction, class (text).
+    beam : (float, float)
+        Major and minor FWHM of the map's beam, arcsec.
+
+    Returns
+    -------
+    dict
+        `SDC1_COLUMNS`. Cores are the brightest points; sizes are without the beam and at least `SDC1_SMALLEST` beams,
+        of kind 2; a source with both axes so small has the angle 0; an unknown core fraction is 1 for compact sources,
+        else 0. `id` counts the rows from 1.
+    """
+    count = len(np.atleast_1d(np.asarray(table["ra"])))
+
+    def known(name: str, otherwise: ArrayLike = np.nan) -> NDArray[np.float64]:
+        values = np.asarray(table[name], float) if name in table else np.full(count, np.nan)
+        return np.where(np.isfinite(values), values, np.broadcast_to(np.asarray(otherwise, float), count))
+
+    kinds = np.asarray(table["class"]).astype(str) if "class" in table else np.full(count, "")
+    smallest = SDC1_SMALLEST * math.sqrt(beam[0] * beam[1])
+    sizes = {}
+    for name, width in (("major", beam[0]), ("minor", beam[1])):
+        bare = np.sqrt(np.maximum(known(name) ** 2 - width**2, 0.0))
+        sizes[name] = np.fmax(known(f"{name}_deconvolved", bare), smallest)
+    point = (sizes["major"] <= smallest) & (sizes["minor"] <= smallest)
+    ra, dec = known("ra"), known("dec")
+    columns: dict[str, Any] = {
+        "id": np.arange(1, count + 1), "ra_core": known("ra_peak", ra), "dec_core": known("dec_peak", dec),
+        "ra_cent": ra, "dec_cent": dec, "flux": known("flux"),
+        "core_frac": known("core_fraction", np.where(kinds == "compact", 1.0, 0.0)), "b_maj": sizes["major"],
+        "b_min": sizes["minor"], "pa": np.where(point, 0.0, known("pa", 0.0)), "size": np.full(count, _GAUSSIAN),
+        "class": [SDC1_CLASSES.get(kind, 0) for kind in kinds],
+    }  # fmt: skip
+    return {name: np.asarray(columns[name], float) for name in SDC1_COLUMNS}
+
+
+def write_sdc1(path: str | os.PathLike[str], columns: Mapping[str, ArrayLike]) -> Path:
+    """Write a table of `SDC1_COLUMNS` as text, as the challenge's files: one line of names, then a line a source.
+
+    Numbers keep all their digits, so that a score of the file is that of the arrays.
+    """
+    values = [np.asarray(columns[name], float) for name in SDC1_COLUMNS]
+    whole = {"id", "size", "class"}
+    lines = [" ".join(SDC1_COLUMNS)]
+    for row in zip(*values, strict=True):
+        lines.append(
+            " ".join(
+                f"{value:.0f}" if name in whole and value == round(value) else f"{value:.17g}"
+                for name, value in zip(SDC1_COLUMNS, row, strict=True)
+            )
+        )
+    write_text(path, "\n".join(lines) + "\n")
+    return Path(path)
