@@ -102,14 +102,14 @@ def reproduce(
         raise InputError(f"{table!r} is no table that can be reproduced; there are: {known}")
     opened = Collection.open(collection)
     networks = load_networks(features, None if table == "table3" else segmenter, device)
-    samples = room.Samples.read(opened, split, limit)
-    chosen = weights or ["default"]
-    rows = [row for one in chosen for row in own_rows(table, one, len(chosen) > 1, device, steps, batch_size)]
+    judged = room.Samples.read(opened, split, limit)
+    folders = weights or ["default"]
+    rows = [row for one in folders for row in own_rows(table, one, len(folders) > 1, device, steps, batch_size)]
     rows += [other_row(text) for text in model or []]
     trained = any(row.split == "train" for row in opened.rows)
     train = ImageSet.open(collection, "train") if trained and split != "train" else None
     path = measure(
-        table, samples, rows, networks, output, train, seed, peaks, workers, lambda text: print(text, file=sys.stderr)
+        table, judged, rows, networks, output, train, seed, peaks, workers, lambda text: print(text, file=sys.stderr)
     )
     print(path.read_text(encoding="utf-8"), end="")
     print(path, file=sys.stderr)
