@@ -14,7 +14,7 @@ from radiff.data.loader import PackLoader
 from radiff.data.pack import ARRAYS, Pack
 from radiff.errors import InputError
 from radiff.training.config import LoopSettings, Section
-from radiff.training.loop import MAX_BAD_STEPS, Trainer, kept_precision, learning_rate_at
+from radiff.training.loop import MAX_BAD_STEPS, State, Trainer, kept_precision, learning_rate_at
 from run_files import log
 
 
@@ -77,7 +77,7 @@ def trainer(tmp_path):
 
 def test_learning_rate_rises_stays_and_falls_to_zero():
     settings = LoopSettings(steps=100, warmup_steps=10, decay_fraction=0.2, learning_rate=2.0)
-    rates = [learning_rate_at(step, settings) for step in range(101)]
+    rates = [learning_rate_at(State(step), settings) for step in range(101)]
     assert rates[:10] == pytest.approx([0.2 * (k + 1) for k in range(10)])
     assert rates[10:80] == pytest.approx([2.0] * 70)
     assert rates[80:] == pytest.approx([2.0 * (100 - k) / 20 for k in range(80, 101)])
@@ -85,7 +85,7 @@ def test_learning_rate_rises_stays_and_falls_to_zero():
 
 def test_learning_rate_without_rise_and_fall():
     settings = LoopSettings(steps=5, warmup_steps=0, decay_fraction=0.0, learning_rate=0.5)
-    assert [learning_rate_at(step, settings) for step in range(5)] == [0.5] * 5
+    assert [learning_rate_at(State(step), settings) for step in range(5)] == [0.5] * 5
 
 
 def test_it_learns(trainer):

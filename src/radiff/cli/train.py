@@ -217,9 +217,10 @@ def _train(
 
     output = place[0]
     state = run(Collection.open(collection), settings, RunOptions(*place, _print_figures))
-    steps = getattr(settings, network).loop.steps
-    done = "trained" if state.step >= steps else "stopped"
-    say(f"{done} at step {state.step} of {steps} after {state.seconds / 60:.1f} min")
+    loop = getattr(settings, network).loop
+    done = "trained" if state.progress(loop) >= 1 else "stopped"
+    goal = f"{state.spent / 60:.1f} of {loop.minutes:g} processor min" if loop.minutes else f"of {loop.steps}"
+    say(f"{done} at step {state.step}{', ' if loop.minutes else ' '}{goal} after {state.seconds / 60:.1f} min")
     print(output / "weights")
 
 

@@ -24,6 +24,7 @@ class LoopSettings(Section):
     steps: int = Field(1000, gt=0, description="optimiser steps in all")
     batch_size: int = Field(16, gt=0, description="cutouts a step and process")
     learning_rate: float = Field(1e-3, gt=0)
+    minutes: float = Field(0.0, ge=0, description="if above 0, in place of steps: processor time (GPU: time) in all")
     warmup_steps: int = Field(100, ge=0, description="steps of linear rise of the learning rate")
     decay_fraction: float = Field(0.3, ge=0, le=1, description="last part of the run, with a linear fall to zero")
     betas: tuple[float, float] = (0.9, 0.99)

@@ -1,7 +1,8 @@
 """One training loop for every network: steps, running mean, checkpoints, exact resume, logs. Knows no FITS, no losses.
 
 Everything random in step k comes from generators seeded by (seed, k, process), so a resumed run takes the same path
-as the uninterrupted one. A run's folder:
+as the uninterrupted one. A task may be a contest of several players, each with an optimiser of its own. The length of a
+run is a number of steps, or minutes of processor time, which are the same on a busy machine. A run's folder:
 
 <run>/checkpoint.pt     weights, optimiser, running mean, step; replaced whole every few minutes
 <run>/weights/          the weights folder, from the running mean
@@ -13,10 +14,10 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -90,13 +91,69 @@ class Task(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Player:
+    """One side of a contest: its parameters, turned by an optimiser of its own.
+
+    Attributes
+    ----------
+    name : str
+        Given to the module when it is this player's turn.
+    parameters : list of Parameter
+    rate : float
+        Learning rate, in units of the loop's.
+    """
+
+    name: str
+    parameters: list[nn.Parameter]
+    rate: float = 1.0
+
+
+@runtime_checkable
+class Contest(Protocol):
+    """A `Task` of several players, who take turns in every step; the last one's weights are averaged and exported.
+
+    Its module is called with the batch, the generator and the name of the player whose loss is asked for.
+    """
+
+    @property
+    def players(self) -> Sequence[Player]:
+        """In the order of their turns."""
+        ...
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A `Task` that changes in the course of its run."""
+
+    def follow(self, progress: float) -> None:
+        """Told before every step, and before validation, how much of the run is done, 0 to 1."""
+        ...
+
+
 @dataclass
 class State:
-    """Where a run stands."""
+    """Where a run stands.
+
+    Attributes
+    ----------
+    step : int
+    seconds : float
+        Time on the clock.
+    spent : float
+        Seconds of processor time in training steps (on a GPU: time on the clock).
+    best : float
+        Lowest ``val/loss``.
+    """
 
     step: int = 0
     seconds: float = 0.0
     best: float = math.inf
+    spent: float = 0.0
+
+    def progress(self, settings: LoopSettings) -> float:
+        """How much of the run is done, 0 to 1 (or a little more)."""
+        return self.spent / (60.0 * settings.minutes) if settings.minutes else self.step / settings.steps
 
 
 def kept_precision(checkpoint: Path) -> str | None:
@@ -108,10 +165,10 @@ def kept_precision(checkpoint: Path) -> str | None:
     return content.get("precision") if isinstance(content, dict) else None
 
 
-def learning_rate_at(step: int, settings: LoopSettings) -> float:
+def learning_rate_at(state: State, settings: LoopSettings) -> float:
     """Linear rise, constant, linear fall to zero over the last `decay_fraction` of the run."""
-    rise = min(1.0, (step + 1) / max(settings.warmup_steps, 1))
-    left = (settings.steps - step) / max(settings.decay_fraction * settings.steps, 1e-9)
+    rise = min(1.0, (state.step + 1) / max(settings.warmup_steps, 1))
+    left = (1.0 - state.progress(settings)) / max(settings.decay_fraction, 1e-9)
     return settings.learning_rate * min(rise, max(left, 0.0), 1.0)
 
 
@@ -140,17 +197,24 @@ class Trainer:
         self.train_loader = loaders[0]
         self.val_batches = [loaders[1].batch(k) for k in range(settings.validation_batches)]
         self.state = State()
-        optimizer = torch.optim.AdamW(
-            task.module.parameters(),
-            settings.learning_rate,
-            betas=settings.betas,
-            weight_decay=settings.weight_decay,
-        )
+        self.contest = isinstance(task, Contest)
+        self.players = list(task.players) if isinstance(task, Contest) else [Player("", list(task.module.parameters()))]
+        if self.contest and accelerator.num_processes > 1:
+            raise InputError(f"{task.name} trains on one process; start it without torchrun", run)
+        optimizers = [
+            torch.optim.AdamW(
+                player.parameters,
+                settings.learning_rate * player.rate,
+                betas=settings.betas,
+                weight_decay=settings.weight_decay,
+            )
+            for player in self.players
+        ]
         module: nn.Module = task.module.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if settings.compile:
             module = cast(nn.Module, torch.compile(module))
-        self.module, self.optimizer = accelerator.prepare(module, optimizer)
-        self.parameters = list(task.module.parameters())
+        self.module, *self.optimizers = accelerator.prepare(module, *optimizers)
+        self.parameters = self.players[-1].parameters
         self.ema = EMAModel(self.parameters, decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
         self.bad_steps = 0
         self._sinks: list[Any] = []
@@ -169,7 +233,7 @@ class Trainer:
         content = {
             "state": vars(self.state),
             "module": self.task.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [one.state_dict() for one in self.optimizers],
             "ema": {"step": self.ema.optimization_step, "shadow": self.ema.shadow_params},
             "settings": self.settings.model_dump(mode="json"),
             "network": self.task.settings.model_dump(mode="json"),
@@ -187,7 +251,9 @@ class Trainer:
         return bool(getattr(self.task, "keep_best", False))
 
     def _export(self) -> None:
-        self.task.export(self.run / "weights", {"step": self.state.step, "seconds": round(self.state.seconds)})
+        state = self.state
+        about = {"step": state.step, "seconds": round(state.seconds), "processor_seconds": round(state.spent)}
+        self.task.export(self.run / "weights", about)
 
     def resume(self) -> bool:
         """Go on from the checkpoint, if there is one.
@@ -211,7 +277,8 @@ class Trainer:
             raise InputError(
                 "the checkpoint is of another network; use the run's own preset or another -o", self.checkpoint
             ) from error
-        self.optimizer.load_state_dict(content["optimizer"])
+        for optimizer, kept in zip(self.optimizers, content["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.ema.optimization_step = content["ema"]["step"]
         self.ema.shadow_params = [p.to(self.accelerator.device) for p in content["ema"]["shadow"]]
         self.state = State(**content["state"])
@@ -223,22 +290,22 @@ class Trainer:
     # -- one step ----------------------------------------------------------------------------------------------------
 
     def step(self) -> dict[str, float]:
-        """One optimiser step; a loss or gradient that is not finite is skipped (and counted)."""
+        """One optimiser step of every player; a loss or gradient that is not finite is skipped (and counted)."""
+        began = self._clock()
         step, settings = self.state.step, self.settings
-        rate = learning_rate_at(step, settings)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self._follow()
+        rate = learning_rate_at(self.state, settings)
         words = np.random.SeedSequence((settings.seed, step, self.accelerator.process_index)).generate_state(
             1, np.uint64
         )
         generator = torch.Generator().manual_seed(int(words[0] >> 2))
-        loss, figures = self.module(self.train_loader.batch(step), generator)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        norm = float(self.accelerator.clip_grad_norm_(self.parameters, settings.clip_norm))
-        if math.isfinite(norm):  # the norm is over all processes, so they agree
-            self.optimizer.step()
-            self.ema.step(self.parameters)
+        batch = self.train_loader.batch(step)
+        told: dict[str, Any] = {}
+        turns = [
+            self._turn(player, optimizer, rate, batch, generator, told)
+            for player, optimizer in zip(self.players, self.optimizers, strict=True)
+        ]
+        if all(turns):
             self.bad_steps = 0
         else:
             self.bad_steps += 1
@@ -248,23 +315,67 @@ class Trainer:
                     f"lower {self.task.name}.loop.learning_rate, it goes on from its checkpoint if it has one",
                     self.run,
                 )
+        figures = {k: float(v.detach() if isinstance(v, Tensor) else v) for k, v in told.items()}
         self.state.step += 1
-        return {"loss": float(loss.detach()), "gradient": norm, "rate": rate} | {
-            k: float(v.detach() if isinstance(v, Tensor) else v) for k, v in figures.items()
-        }
+        self.state.spent += self._mean(self._clock() - began)
+        return figures
+
+    def _turn(
+        self,
+        player: Player,
+        optimizer: Any,
+        rate: float,
+        batch: Any,
+        generator: torch.Generator,
+        told: dict[str, Any],
+    ) -> bool:
+        """One player's step; whether its gradient was finite."""
+        for group in optimizer.param_groups:
+            group["lr"] = rate * player.rate
+        loss, figures = self.module(batch, generator, *([player.name] if self.contest else []))
+        optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        norm = float(self.accelerator.clip_grad_norm_(player.parameters, self.settings.clip_norm))
+        told |= {"loss": loss, "gradient": norm, "rate": rate, **figures}
+        if not math.isfinite(norm):  # the norm is over all processes, so they agree
+            return False
+        optimizer.step()
+        if player is self.players[-1]:
+            self.ema.step(self.parameters)
+        return True
+
+    def _clock(self) -> float:
+        """Seconds: of the processor, over all threads, or on the clock for a GPU."""
+        return time.process_time() if self.accelerator.device.type == "cpu" else time.perf_counter()
+
+    def _mean(self, seconds: float) -> float:
+        """Over the processes, so that they agree on the length of a run."""
+        if not self.settings.minutes or self.accelerator.num_processes == 1:
+            return seconds
+        return float(self.accelerator.reduce(torch.tensor(seconds, device=self.accelerator.device), "mean"))
+
+    def _follow(self) -> None:
+        if isinstance(self.task, Growing):
+            self.task.follow(min(self.state.progress(self.settings), 1.0))
+
+    @property
+    def over(self) -> bool:
+        """Whether the last step is done."""
+        return self.state.progress(self.settings) >= 1.0
 
     # -- the run -----------------------------------------------------------------------------------------------------
 
     def fit(self, max_minutes: float | None = None, on_log: Callable[[dict[str, float]], None] | None = None) -> State:
-        """Train to the last step, or until `max_minutes` are over; checkpoint at the end either way."""
+        """Train to the end, or until `max_minutes` on the clock are over; checkpoint at the end either way."""
         set_seed(self.settings.seed)
         start, base = time.perf_counter(), self.state.seconds
         saved = start
         first_step = self.state.step
         main = self.accelerator.is_main_process
         with _Logs(self.run, main) as logs, progress_bar() as progress:
-            bar = progress.add_task(self.task.name, total=self.settings.steps, completed=self.state.step)
-            while self.state.step < self.settings.steps:
+            total = 60.0 * self.settings.minutes or self.settings.steps
+            bar = progress.add_task(self.task.name, total=total, completed=self._done)
+            while not self.over:
                 figures = self.step()
                 now = time.perf_counter()
                 self.state.seconds = base + now - start
@@ -285,8 +396,12 @@ class Trainer:
         flag = torch.tensor(float(over), device=self.accelerator.device)
         return bool(self.accelerator.reduce(flag, "sum") > 0)
 
+    @property
+    def _done(self) -> float:
+        return self.state.spent if self.settings.minutes else self.state.step
+
     def _due(self, every: int) -> bool:
-        return self.state.step % every == 0 or self.state.step == self.settings.steps
+        return self.state.step % every == 0 or self.over
 
     def _report(
         self,
@@ -299,7 +414,7 @@ class Trainer:
         on_log: Callable[[dict[str, float]], None] | None,
     ) -> None:
         text = f"{self.task.name}  loss {figures['loss']:.4f}"
-        progress.update(bar, completed=self.state.step, description=text)
+        progress.update(bar, completed=self._done, description=text)
         if not self._due(self.settings.log_every):
             return
         done = (self.state.step - first_step) * self.settings.batch_size * self.accelerator.num_processes
@@ -313,6 +428,7 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         self.task.module.eval()
+        self._follow()
         with self._averaged(), torch.no_grad():
             figures = self.task.validate(self.val_batches)
             if self._due(self.settings.sheet_every):
@@ -359,7 +475,7 @@ class _Logs:
     def write(self, state: State, figures: dict[str, float]) -> None:
         if not self.active:
             return
-        line = {"step": state.step, "seconds": round(state.seconds, 1)} | figures
+        line = {"step": state.step, "seconds": round(state.seconds, 1), "spent": round(state.spent, 1)} | figures
         self.stream.write(json.dumps(line) + "\n")
         self.stream.flush()
         for name, value in figures.items():
