@@ -78,7 +78,7 @@ def test_an_unknown_kind_is_refused():
 
 
 def test_names():
-    assert list(SEGMENTERS) == ["light-unet", "fc-densenet56", "fc-densenet67", "fc-densenet103"]
+    assert list(SEGMENTERS) == ["light-unet", "fc-densenet56", "fc-densenet67", "fc-densenet103", "fc-densenet31"]
 
 
 def test_iou_by_hand():

@@ -16,7 +16,7 @@ PRESETS = ("smoke", "cpu", "gpu", "paper")
 class ExperimentSettings(Section):
     """What the rows of Tables 5 to 8 are made with; the same for all rows."""
 
-    networks: tuple[str, ...] = Field(("light-unet", "fc-densenet56"), description="segmenters, a row each")
+    networks: tuple[str, ...] = Field(("light-unet", "fc-densenet31"), description="segmenters, a row each")
     seeds: int = Field(2, gt=0, description="trainings of each row and network")
     first_seed: int = Field(0, ge=0)
     limit: int | None = Field(None, gt=7, description="use so many train cutouts (and val ones) at most")

@@ -42,8 +42,9 @@ TIRAMISU = {
     "fc-densenet56": TiramisuConfig((4, 4, 4, 4, 4, 4), 12),
     "fc-densenet67": TiramisuConfig((5, 5, 5, 5, 5, 5), 16),
     "fc-densenet103": TiramisuConfig((4, 5, 7, 10, 12, 15), 16),
+    "fc-densenet31": TiramisuConfig((2, 3, 4, 5), 8, 16),
 }
-"""The paper's networks by name (its section 4.1 and Table 2)."""
+"""The paper's networks by name (its section 4.1 and Table 2), and one of the same design that two cores can train."""
 
 
 class NormConv(nn.Sequential):

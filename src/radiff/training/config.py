@@ -111,7 +111,7 @@ class FeatureSettings(Section):
 class SegmenterSettings(Section):
     """Network and loss of the segmenter."""
 
-    name: str = Field("light-unet", description="light-unet, fc-densenet56, fc-densenet67 or fc-densenet103")
+    name: str = Field("light-unet", description="light-unet, fc-densenet31, fc-densenet56, fc-densenet67 or -103")
     widths: tuple[int, ...] = Field((48, 96, 192), description="channels of the levels of light-unet")
     dropout: float = Field(0.2, ge=0, lt=1, description="of the fc-densenets")
     class_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
