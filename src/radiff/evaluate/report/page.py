@@ -13,6 +13,7 @@ from radiff.evaluate.evaluation import FORMAT, Evaluation
 from radiff.evaluate.metrics.estimates import Estimate, Metric
 from radiff.evaluate.report.plots import draw_plots, draw_sheet_address
 from radiff.files import make_folder, read_json, write_json, write_text
+from radiff.pages import number
 
 REPORT, PAGE = "report.json", "report.html"
 HEADLINES = (
@@ -79,14 +80,6 @@ def figure(estimate: Estimate | None) -> str:
     if not math.isfinite(estimate.low):
         return number(estimate.value)
     return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
-
-
-def number(value: float) -> str:
-    """Three or four digits that mean something: 0.0123, 1.234, 56.7, 1234."""
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        digits = 4 if abs(value) < 0.1 else 3 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
-        return f"{value:.{digits}f}"
-    return f"{value:.2e}"
 
 
 def sizes(estimate: Estimate | None) -> str:

@@ -1,6 +1,5 @@
 """The curves of an evaluation to pictures that stand in a page: SVG and PNG as data addresses. Measures nothing."""
 
-import base64
 import io
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,30 +9,19 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from radiff.evaluate.metrics.physics import SOURCE_TITLES
 from radiff.evaluate.report.sheets import Sheet
 from radiff.masks import CLASSES
 from radiff.masks.review import LABELS, REVIEW_COLORS, Panel
+from radiff.pages import data_address, svg_address
 from radiff.sky import quicklook
 
 REAL, MADE = "#222222", "#d1495b"
-_SIZE = (4.4, 3.0)
 NAMES = ("real", "synthetic")
 BLANK = "#33415c"
 """Colour of blank pixels in a sheet."""
-_STYLE: Any = {
-    "font.size": 8,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "radiff",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
 
 
 @dataclass(frozen=True)
@@ -56,8 +44,7 @@ def draw_plots(curves: dict[str, Any], counts: tuple[int, int]) -> list[Plot]:
     counts : (int, int)
         Real and synthetic images.
     """
-    with rc_context(_STYLE):
-        return list(_plots(curves, counts))
+    return list(_plots(curves, counts))
 
 
 def _plots(curves: dict[str, Any], counts: tuple[int, int]) -> Iterator[Plot]:
@@ -86,16 +73,7 @@ def _plots(curves: dict[str, Any], counts: tuple[int, int]) -> Iterator[Plot]:
 
 
 def _plot(title: str, caption: str, section: str, draw: Callable[[Axes, Any], None], values: Any) -> Plot:
-    figure = Figure(figsize=_SIZE, layout="constrained")
-    FigureCanvasAgg(figure)
-    draw(figure.add_subplot(), values)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
-    return Plot(title, caption, _address(stream.getvalue(), "image/svg+xml"), section)
-
-
-def _address(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    return Plot(title, caption, svg_address(draw, values), section)
 
 
 def draw_sheet_address(sheet: Sheet) -> str:
@@ -112,7 +90,7 @@ def draw_sheet_address(sheet: Sheet) -> str:
         stream = io.BytesIO()
         with PIL.Image.open(path) as image:
             image.convert("RGB").quantize(palette=_palette(), dither=PIL.Image.Dither.NONE).save(stream, "png")
-    return _address(stream.getvalue(), "image/png")
+    return data_address(stream.getvalue(), "image/png")
 
 
 def _palette() -> PIL.Image.Image:
