@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     group.command("features")(features)
     group.command("segmenter")(segmenter)
     group.command("masks")(masks)
+    group.command("dcgan")(dcgan)
     app.add_typer(group, name="train")
 
 
@@ -188,6 +189,41 @@ def masks(
         return train_masks(data, settings, options)
 
     _train("masks", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
+
+
+def dcgan(
+    collection: CollectionFolder,
+    output: Output,
+    preset: PresetName = "cpu",
+    overrides: Overrides = None,
+    max_minutes: Minutes = None,
+    pack: PackFolder = None,
+    resume: Resume = True,
+    device: Device = "auto",
+    workers: Workers = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Train DCGAN (Radford et al. 2015), a rival of Table 3: random numbers to images, without masks.
+
+    Example: radiff train dcgan collection -o runs/dcgan --set dcgan.loop.minutes=10
+    """
+    _train_rival("dcgan", collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
+
+
+def _train_rival(
+    name: str,
+    collection: Path,
+    place: tuple[Path, Path | None, bool, float | None, str, int | None],
+    preset: str,
+    overrides: list[str] | None,
+    dry_run: bool,
+) -> None:
+    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
+        from radiff.training.run import train_rival
+
+        return train_rival(name, data, settings, options)
+
+    _train(name, run, collection, place, preset, overrides, dry_run)
 
 
 def _train(

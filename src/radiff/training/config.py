@@ -98,11 +98,14 @@ class FeatureSettings(Section):
         0.005, ge=0, description="weight of the correlations of projections and of features; the paper has none"
     )
     standardised: bool = Field(True, description="features of variance 1 over the training images; the paper has not")
+    compressed: bool = Field(True, description="features are means of log(1 + x) of the last activations, not of x")
+    softness: float = Field(1.0, ge=0, description="the network sees asinh(snr / this); 0 = the scaling of the pack")
     centred: bool = Field(True, description="normalise projections over the batch; the paper does not")
     momentum: float = Field(0.996, ge=0, lt=1, description="of the target network at the start; 1 at the end")
     crop: int = Field(0, ge=0, description="side of a view, pixels; 0 = that of a cutout")
     least_area: float = Field(0.4, gt=0, le=1, description="a view shows at least this part of a cutout")
     plain_share: float = Field(0.5, ge=0, le=1, description="part of the views cut out without a change of pixel size")
+    reach: float = Field(2.0, ge=0, description="largest distance of two views along an axis, halves of a cutout")
     gain: float = Field(0.2, ge=0, description="standard deviation of the logarithm of a view's gain")
     noise: float = Field(0.5, ge=0, description="largest rms of the noise added to a view, in units of its own")
     neighbours: int = Field(1024, gt=0, description="train cutouts that val cutouts are compared with")
@@ -136,6 +139,15 @@ class MaskModelSettings(Section):
     sampler: str = Field("adams", description="default sampler of the weights")
     num_steps: int = Field(24, gt=0, description="default steps of the weights")
     guidance: float = Field(1.0, gt=0, description="default guidance of the weights: how the numbers are followed")
+
+
+class DcganSettings(Section):
+    """Sizes of DCGAN."""
+
+    latent: int = Field(100, gt=0, description="random numbers an image")
+    widths: tuple[int, ...] = Field((1024, 512, 256, 128, 64), description="channels from 4 pixels a side to half")
+    kernel: int = Field(5, gt=0)
+    reach: float = Field(8.0, gt=0, description="largest scaled intensity")
 
 
 class ScalingSettings(Section):
@@ -180,6 +192,13 @@ class MasksRun(Section):
     loop: LoopSettings = LoopSettings()
 
 
+class DcganRun(Section):
+    """`radiff train dcgan`."""
+
+    network: DcganSettings = DcganSettings()
+    loop: LoopSettings = LoopSettings()
+
+
 class Preset(Section):
     """All settings of all trainings; one YAML file."""
 
@@ -189,6 +208,7 @@ class Preset(Section):
     features: FeaturesRun = FeaturesRun()
     segmenter: SegmenterRun = SegmenterRun()
     masks: MasksRun = MasksRun()
+    dcgan: DcganRun = DcganRun()
 
 
 def load_preset(name: str, overrides: list[str] | None = None) -> Preset:

@@ -45,15 +45,20 @@ class FeatureLoss(nn.Module):
         if self.training:  # the target follows the step before
             self.byol.follow(momentum_at(self.settings.momentum, int(self.steps_done), self.steps))
             self.steps_done += 1
-        byol, overlap = self.byol(self.view(batch.images, generator), self.view(batch.images, generator))
+        byol, overlap = self.byol(*self.views(batch.images, generator))
         return byol + self.settings.overlap_weight * overlap, {"byol": byol, "overlap": overlap}
 
-    def view(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Another view of each image, (batch, 1, crop, crop)."""
+    def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Two views of each image, (batch, 1, crop, crop) each."""
         settings, n = self.settings, images.shape[-1]
         size = min(settings.crop or n, n)
-        windows = draw_windows(len(images), generator, size / n, settings.least_area, settings.plain_share)
-        return jitter(look(images, windows, size), generator, settings.gain, settings.noise, self.softness)
+        drawn = (len(images), generator, size / n, settings.least_area, settings.plain_share)
+        first = draw_windows(*drawn)
+        second = draw_windows(*drawn, first, settings.reach)
+        seen = (look(images, windows, size) for windows in (first, second))
+        own = settings.softness or None
+        one, two = (jitter(x, generator, settings.gain, settings.noise, self.softness, own) for x in seen)
+        return one, two
 
 
 class FeatureTask:
@@ -70,10 +75,13 @@ class FeatureTask:
     name = "features"
 
     def __init__(self, settings: FeatureSettings, scaling: dict[str, Any], steps: int) -> None:
-        self.backbone = ResNet18(ResNetConfig(widths=settings.widths, standardised=settings.standardised))
+        self.backbone = ResNet18(
+            ResNetConfig(widths=settings.widths, standardised=settings.standardised, compressed=settings.compressed)
+        )
         byol = BYOL(self.backbone, settings.hidden, settings.projection, settings.centred)
         self.module = FeatureLoss(byol, settings, scaling.get("softness"), steps)
         self.settings, self.scaling = settings, scaling
+        self.softness = scaling.get("softness")
         self.bank_batches: list[Batch] = []
         self.autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
         self.figures: dict[str, float] = {}
@@ -84,6 +92,8 @@ class FeatureTask:
         return torch.cat([self._run(batch.images).float() for batch in batches])
 
     def _run(self, images: Tensor) -> Tensor:
+        if self.softness is not None and self.settings.softness:
+            images = torch.asinh(self.softness / self.settings.softness * torch.sinh(images))
         with self.autocast():
             features: Tensor = self.backbone(images)
         return features
@@ -129,7 +139,10 @@ class FeatureTask:
         self._measure()
         self.backbone.train(training)
         validation = {k.removeprefix("val/"): v for k, v in self.figures.items()}
-        content = {"scaling": self.scaling, "training": {"features": info}, "validation": {"features": validation}}
+        scaling = self.scaling
+        if self.softness is not None and self.settings.softness:
+            scaling = {**scaling, "softness": self.settings.softness}
+        content = {"scaling": scaling, "training": {"features": info}, "validation": {"features": validation}}
         save_weights(folder, {"features": Part(self.backbone, self.backbone.config.to_dict())}, content)
 
 

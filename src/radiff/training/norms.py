@@ -4,14 +4,17 @@ Averaged weights (`radiff.training.loop`) need statistics of their own: those ga
 """
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+Batch = TypeVar("Batch")
 
 
 @torch.no_grad()
-def measure_norms(network: nn.Module, run: Callable[[Tensor], object], images: Iterable[Tensor]) -> None:
-    """Set the running mean and variance of every batch normalisation of `network` to their means over `images`.
+def measure_norms(network: nn.Module, run: Callable[[Batch], object], batches: Iterable[Batch]) -> None:
+    """Set the running mean and variance of every batch normalisation of `network` to their means over `batches`.
 
     Parameters
     ----------
@@ -19,19 +22,19 @@ def measure_norms(network: nn.Module, run: Callable[[Tensor], object], images: I
         In evaluation mode before and after.
     run : callable
         Puts a batch through the network.
-    images : iterable of Tensor (batch, 1, ny, nx)
-        Nothing is changed where there are none.
+    batches : iterable
+        What `run` is given, one by one; nothing is changed where there are none.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    images = list(images)
-    if not norms or not images:
+    batches = list(batches)
+    if not norms or not batches:
         return
     momentum = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean
         norm.train()
-    for batch in images:
+    for batch in batches:
         run(batch)
     for norm, old in zip(norms, momentum, strict=True):
         norm.momentum = old

@@ -24,11 +24,14 @@ from radiff.training.denoiser import DenoiserTask
 from radiff.training.features import FeatureTask
 from radiff.training.loop import CHECKPOINT, Loader, State, Task, Trainer, kept_precision
 from radiff.training.mask_model import MaskLoader, MaskModelTask
+from radiff.training.rivals import make_rival
 from radiff.training.segmenter import SegmenterTask
 
 DEVICES = ("auto", "cpu", "cuda")
 SCALE_CUTOUTS = 1024
 """Cutouts that the latent scale is measured on."""
+NORM_DRAWN = 256
+"""Cutouts that a rival's normalisations are measured on."""
 NORM_CUTOUTS = 64
 """Cutouts that a segmenter's normalisations are measured on."""
 SMALLEST_VIEW = 32
@@ -161,6 +164,33 @@ def train_segmenter(collection: Collection, preset: Preset, options: RunOptions)
     packs = _packs(collection, scaling, options, accelerator, 1)
     size = 16
     task.norm_batches = _fixed_batches(packs[0], size, NORM_CUTOUTS // size, accelerator)
+    task.autocast = accelerator.autocast
+    return _fit(task, packs, settings.loop, options, accelerator)
+
+
+def train_rival(name: str, collection: Collection, preset: Preset, options: RunOptions) -> State:
+    """Train one of the paper's rivals (`radiff.models.baselines`) on the train split; weights land in ``<run>/weights``.
+
+    Raises
+    ------
+    InputError
+        As `train_autoencoder`; and where the cutouts are not of the size that the network draws.
+    """
+    scaling = make_scaling(preset.scaling.name, **preset.scaling.parameters)
+    settings = getattr(preset, name)
+    accelerator = make_accelerator(settings.loop, options)
+    torch.manual_seed(settings.loop.seed)
+    with _settings_that_fit():
+        task = make_rival(name, settings.network, scaling_config(scaling))
+    packs = _packs(collection, scaling, options, accelerator, 1)
+    ny, nx = packs[0].images.shape[1:]
+    if (ny, nx) != (task.size, task.size):
+        raise InputError(
+            f"{name} is to draw {task.size} x {task.size} pixels (by {name}.network), the cutouts are {nx} x {ny}",
+            collection.root,
+        )
+    size = 32
+    task.norm_batches = _fixed_batches(packs[0], size, NORM_DRAWN // size, accelerator)
     task.autocast = accelerator.autocast
     return _fit(task, packs, settings.loop, options, accelerator)
 

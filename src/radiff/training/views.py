@@ -10,7 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def draw_windows(count: int, generator: torch.Generator, part: float, least: float, plain: float) -> Tensor:
+def draw_windows(
+    count: int,
+    generator: torch.Generator,
+    part: float,
+    least: float,
+    plain: float,
+    beside: Tensor | None = None,
+    reach: float = 2.0,
+) -> Tensor:
     """Affine maps (count, 2, 3) from the pixels of a view to those of its image, both from -1 to 1.
 
     Each is one of the eight turns and flips of a square window somewhere in the image.
@@ -23,11 +31,19 @@ def draw_windows(count: int, generator: torch.Generator, part: float, least: flo
         A window's area is between this and 1, of the image's.
     plain : float
         Share of the windows whose side is `part`.
+    beside : (count, 2, 3), optional
+        Other windows of the same images; the middles of these lie within `reach` of theirs along either axis.
     """
     chance = torch.rand(6, count, generator=generator)
     side = (least + (1.0 - least) * chance[0]).sqrt()
     side = torch.where(chance[1] < plain, torch.as_tensor(part), side)
-    shift = (1.0 - side) * (2.0 * chance[2:4] - 1.0)
+    room = 1.0 - side
+    if beside is None:
+        shift = room * (2.0 * chance[2:4] - 1.0)
+    else:
+        middle = beside[:, :, 2].T
+        low, high = torch.maximum(middle - reach, -room), torch.minimum(middle + reach, room)
+        shift = torch.lerp(torch.minimum(low, room), torch.maximum(high, -room), chance[2:4])
     quarter = torch.floor(4.0 * chance[4]) * (math.pi / 2.0)
     flip = torch.where(chance[5] < 0.5, -1.0, 1.0)
     cos, sin = torch.cos(quarter).round(), torch.sin(quarter).round()
@@ -50,7 +66,14 @@ def look(images: Tensor, windows: Tensor, size: int) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def jitter(images: Tensor, generator: torch.Generator, gain: float, noise: float, softness: float | None) -> Tensor:
+def jitter(
+    images: Tensor,
+    generator: torch.Generator,
+    gain: float,
+    noise: float,
+    softness: float | None,
+    wanted: float | None = None,
+) -> Tensor:
     """Images (batch, 1, ny, nx) as seen with another gain and more noise.
 
     Parameters
@@ -62,6 +85,8 @@ def jitter(images: Tensor, generator: torch.Generator, gain: float, noise: float
     softness : float, optional
         Of the scaling asinh(snr / softness); None where images are no function of the signal-to-noise: there both
         act on the images as they are.
+    wanted : float, optional
+        The softness of what is returned; default that of the images.
     """
     count = len(images)
     factor = torch.exp(gain * torch.randn(count, 1, 1, 1, generator=generator)).to(images)
@@ -69,4 +94,5 @@ def jitter(images: Tensor, generator: torch.Generator, gain: float, noise: float
     white = torch.randn(images.shape, generator=generator).to(images)
     if softness is None:
         return images * factor + width * images.std((-2, -1), keepdim=True) * white
-    return torch.asinh(torch.sinh(images) * factor + width / softness * white)
+    snr = softness * torch.sinh(images) * factor + width * white
+    return torch.asinh(snr / (wanted or softness))
