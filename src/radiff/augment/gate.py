@@ -181,7 +181,7 @@ def _relabelled(
     asked: Sequence[SourceObject], islands: Sequence[SourceObject], owners: Sequence[set[int]]
 ) -> list[SourceObject]:
     """Every island on an object, with the class of the object that most of it lies on; extended where it holds two."""
-    labels = []
+    labels: list[SourceObject] = []
     for k, island in enumerate(islands):
         on = [(_overlap(one, island), one) for n, one in enumerate(asked) if k in owners[n]]
         if on:

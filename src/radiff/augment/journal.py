@@ -56,9 +56,10 @@ class Attempt:
     def from_json(cls, values: dict[str, Any]) -> "Attempt":
         """The other way."""
         row = values["row"]
-        known = (
-            None if row is None else Row(**{k: math.nan if v is None else v for k, v in row.items() if k in COLUMNS})
-        )
+        known = None
+        if row is not None:
+            content: dict[str, Any] = {k: math.nan if v is None else v for k, v in row.items() if k in COLUMNS}
+            known = Row(**content)
         return cls(**{**values, "row": known})
 
 

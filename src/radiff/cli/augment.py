@@ -215,7 +215,7 @@ def mask_source(
     from radiff import augment as room
 
     span = parse_range(per_image)
-    about = {"masks": masks, "classes": classes, "per_image": span, "background_of": background}
+    about: dict[str, Any] = {"masks": masks, "classes": classes, "per_image": span, "background_of": background}
     if masks == "real":
         return room.RealMasks(images, classes, seed, background, chosen=balance), about
     single = balance and len(classes) > 1

@@ -91,8 +91,8 @@ def make_plan(tables: Sequence[str], settings: ExperimentSettings) -> list[Step]
     if RENDERED in wanted and settings.generator_preset:
         steps.append(Step(GENERATOR, "generator", ("pack",)))
     for name in wanted:
-        needs = ("pack", GENERATOR) if name == RENDERED and settings.generator_preset else ("pack",)
-        steps.append(Step(f"set {name}", "set", needs, (name,)))
+        own = (GENERATOR,) if name == RENDERED and settings.generator_preset else ()
+        steps.append(Step(f"set {name}", "set", ("pack", *own), (name,)))
     seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
     for seed in seeds:  # all rows of a seed before the next: a table stands early
         for network in settings.networks:

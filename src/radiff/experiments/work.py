@@ -122,7 +122,7 @@ class Work:
             )
             made = [self._weights_digest(self.setting.weights), s.labels, s.gate, s.sampling_steps, s.batch_size]
             return [VERSION, made, masks, s.loop.precision, self.setting.device]
-        loop = {k: v for k, v in s.loop.model_dump(mode="json").items() if k not in FREE}
+        loop = {k: v for k, v in s.loop.model_dump(mode="json", exclude_defaults=True).items() if k not in FREE}
         reduced = self.outside if step.what[0].startswith("sc_r") else []
         return [VERSION, s.segmenter.model_dump(mode="json"), loop, reduced]
 

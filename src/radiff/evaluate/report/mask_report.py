@@ -163,9 +163,9 @@ def judgement_text(judgement: Judgement) -> str:
     ]
     head.append(
         "others medians. Distances are the largest difference of the cumulative distributions (Kolmogorov-Smirnov), "
-        "for the classes held half the summed difference of the shares: 0 equal, 1 apart; in brackets 95 % intervals by "
-        "halves of the masks. The last column is the floor: real masks against real masks. For copies the columns are "
-        "the figure of synthetic and of val masks.\n\n"
+        "for the classes held half the summed difference of the shares: 0 equal, 1 apart; in brackets 95 % intervals "
+        "by halves of the masks. The last column is the floor: real masks against real masks. For copies the columns "
+        "are the figure of synthetic and of val masks.\n\n"
     )
     lines = ["| " + " | ".join(HEAD) + " |", "|---|" + "--:|" * (len(HEAD) - 1)]
     lines += ["| " + " | ".join(row) + " |" for row in judgement_table(judgement)]
