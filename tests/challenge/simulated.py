@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from scipy import ndimage
 
 from radiff.challenge.geometry import SkyGrid, covariance
 from radiff.sky import Beam, MapReader
 from radiff.sky.truth import truth_table, write_truth
 
 RMS, SCALE = 1e-4, 1.5
+BEAM = Beam(6.0, 4.8, 30.0)
 
 
-def header(shape, projection="SIN", center=(150.1, 32.2), beam=Beam(6.0, 4.8, 30.0), frame="RA", turn=0.0):
+def header(shape, projection="SIN", center=(150.1, 32.2), beam=BEAM, frame="RA", turn=0.0):
     """Cards of a map with a beam of 4 x 3.2 pixels."""
     cards = fits.Header()
     names = {"RA": ("RA---", "DEC--"), "G": ("GLON-", "GLAT-")}[frame]
@@ -111,5 +111,3 @@ def write_package(
         fits.PrimaryHDU(image, plain).writeto(folder / f"{name}.fits", overwrite=True)
     (folder / "manifest.json").write_text(f'{{"seed": 4242{seed}, "command": "radiff populate --seed 4242{seed}"}}\n')
     return folder
-
-

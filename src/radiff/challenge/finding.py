@@ -4,7 +4,7 @@ A network comes in as a function that gives the objects of a map.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from astropy.table import Table
@@ -34,7 +34,7 @@ class DetectOptions:
         Keep what the segmenter calls spurious, under that class; a score sets such rows aside.
     """
 
-    find: FindOptions = FindOptions()
+    find: FindOptions = field(default_factory=FindOptions)
     workers: int | None = 1
     spurious: bool = False
 

@@ -15,12 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from radiff.errors import InputError
+from radiff.sky.catalog import SDC1_COLUMNS
 
 Values = NDArray[np.float64]
 
-COLUMNS = (
-    "id", "ra_core", "dec_core", "ra_cent", "dec_cent", "flux", "core_frac", "b_maj", "b_min", "pa", "size", "class",
-)  # fmt: skip
+COLUMNS = SDC1_COLUMNS
 """deg; flux in Jy; b_maj, b_min in arcsec; pa in deg; size: 1 largest extent, 2 FWHM of a Gaussian, 3 exponential."""
 PARTS = ("position", "flux", "b_maj", "b_min", "pa", "core_frac", "class")
 """What a match is judged by; each counts a seventh."""
@@ -72,6 +71,8 @@ class Sdc1Score:
         Mean mark of each of `PARTS`, 0 to 1.
     beam : float
         Arcsec.
+    matches : int (n_match, 2)
+        Rows of the truth and of the submission.
     """
 
     value: float
@@ -83,10 +84,11 @@ class Sdc1Score:
     accuracy: float
     parts: dict[str, float] = field(default_factory=dict)
     beam: float = np.nan
+    matches: NDArray[np.intp] = field(default_factory=lambda: np.zeros((0, 2), np.intp), repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """A dict of plain values."""
-        return asdict(self)
+        """A dict of plain values, without `matches`."""
+        return {name: value for name, value in asdict(self).items() if name != "matches"}
 
 
 def sdc1_beam(frequency: float) -> float:
@@ -163,6 +165,7 @@ def sdc1_score(
         quality / n_match * 100.0,
         parts,
         beam,
+        np.stack([t["row"][true[good]], s["row"][rows[good]]], axis=1).astype(np.intp),
     )
 
 
@@ -172,6 +175,7 @@ def _prepared(table: Mapping[str, ArrayLike], name: str, area: Area | None, trai
     if missing:
         raise InputError(f"the {name} has no column {', '.join(missing)}; SDC1 needs {', '.join(COLUMNS)}")
     values = {column: np.array(table[column], dtype=np.float64) for column in COLUMNS}
+    keep: NDArray[np.bool_]
     keep = np.isfinite(np.stack(list(values.values()))).all(0) if len(values["id"]) else np.zeros(0, bool)
     for column in ("flux", "core_frac", "b_min", "b_maj"):
         if (values[column][keep] < 0).any():
@@ -184,6 +188,7 @@ def _prepared(table: Mapping[str, ArrayLike], name: str, area: Area | None, trai
             keep &= (ra > area.ra_min) & (ra < area.ra_max) & (dec > area.dec_min) & (dec < area.dec_max)
         else:
             keep &= (ra < area.ra_min) | (ra > area.ra_max) | (dec < area.dec_min) | (dec > area.dec_max)
+    values["row"] = np.arange(len(keep), dtype=np.float64)
     return {column: value[keep] for column, value in values.items()}
 
 
