@@ -156,7 +156,8 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
         NaN. Where the file has them, also id, class (text), snr, maj_deconvolved, min_deconvolved (arcsec), ra_core,
         dec_core (deg; the brightest point), core_fraction, size (the kind of size in SDC1: 1 largest extent, 2 FWHM of
         a Gaussian, 3 scale of an exponential). Rows without a position are left out, with a `HeaderWarning`.
-        ``meta["columns"]``: the names in the file.
+        ``meta["columns"]``: the names in the file; ``meta["units"]``: the units that it tells, by our names. A unit of
+        another kind than the column's (a flux in K) is not converted: see there.
 
     Raises
     ------
@@ -168,13 +169,14 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
     names = {name.lower(): name for name in reversed(table.colnames)}
     _divide_by_beam(table, names)
     degrees = bool(_PYBDSF & set(names))
-    result = Table()
+    result, units = Table(), {}
     for standard, unit in UNITS.items():
         for alias, usual in ALIASES[standard]:
             if alias in names and not (standard in _IF_NUMBERS and table[names[alias]].dtype.kind in "SUO"):
                 if degrees and standard.startswith(("maj", "min")):
                     usual = _DEG
                 result[standard] = _column(table[names[alias]], standard, unit, usual, path)
+                units[standard] = str(table[names[alias]].unit or "")
                 break
     missing = [name for name in ("ra", "dec") if name not in result.colnames]
     if missing:
@@ -188,7 +190,7 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
         warnings.warn(
             f"{path}: {int((~good).sum())} rows have no position and are left out", HeaderWarning, stacklevel=2
         )
-    result.meta["columns"] = list(table.colnames)
+    result.meta |= {"columns": list(table.colnames), "units": units}
     return result[good]
 
 
