@@ -125,7 +125,7 @@ def _orders(
     requests, failures = read_requests(masks, split)
     for failure in failures:
         say(f"warning: {failure}")
-    left = Counter({value: number for value in classes})
+    left = Counter(dict.fromkeys(classes, number))
     chosen = []
     for request in requests:
         for one in request.sources:

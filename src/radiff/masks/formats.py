@@ -170,7 +170,8 @@ def encode_rle(pixels: BoolArray) -> dict[str, Any]:
 
 def object_rle(one: SourceObject, shape: tuple[int, int]) -> dict[str, Any]:
     """`encode_rle` of an object on an image of `shape` (ny, nx), at the cost of its own stamp alone."""
-    steps = np.diff(np.pad(one.stamp, ((1, 1), (0, 0))).astype(np.int8), axis=0).T  # runs start and end down the columns
+    # runs start and end down the columns
+    steps = np.diff(np.pad(one.stamp, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
     columns, rows = np.nonzero(steps)
     edges = (columns + one.x0) * shape[0] + rows + one.y0
     inner = np.flatnonzero(edges[1:] == edges[:-1])  # a run that goes on at the top of the next column

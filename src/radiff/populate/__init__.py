@@ -1,10 +1,17 @@
 """Placing objects on large maps, with the complete truth: stamps, backgrounds, placing, truth packages. No torch."""
 
+from radiff.populate.fluxes import FluxRule, read_counts
 from radiff.populate.making import StampOrder, drawn_orders, make_stamps, object_orders
+from radiff.populate.options import Number, PopulateOptions
 from radiff.populate.pictures import draw_stamp_sheet
+from radiff.populate.run import Populated, populate
 from radiff.populate.stamps import Stamp, StampLibrary, write_stamps
 
 __all__ = [
+    "FluxRule",
+    "Number",
+    "PopulateOptions",
+    "Populated",
     "Stamp",
     "StampLibrary",
     "StampOrder",
@@ -12,5 +19,7 @@ __all__ = [
     "drawn_orders",
     "make_stamps",
     "object_orders",
+    "populate",
+    "read_counts",
     "write_stamps",
 ]

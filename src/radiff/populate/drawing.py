@@ -48,7 +48,7 @@ class Drawn:
     folder: Path
     area: float
 
-    def part(self, numbers: NDArray[Any] | Sequence[int]) -> "Drawn":
+    def part(self, numbers: NDArray[Any] | Sequence[int] | slice) -> "Drawn":
         """Some of the objects."""
         return Drawn(self.objects[numbers], self.where[numbers], self.folder, self.area)
 
@@ -58,11 +58,10 @@ class Drawn:
         if where["chunk"] < 0:
             shape = np.array([[one["xx"], one["xy"]], [one["xy"], one["yy"]]])
             return gaussian(shape, float(one["dx"]), float(one["dy"]), self.area)
-        size = int(where["h"]) * int(where["w"])
+        size = (int(where["h"]), int(where["w"]))
         path = self.folder / f"{int(where['chunk']):06d}.f32"
-        values = np.fromfile(path, "<f4", size, offset=4 * int(where["start"]))
-        shape = (int(where["h"]), int(where["w"]))
-        return Pixels(values.reshape(shape), int(where["y0"]), int(where["x0"]))
+        values = np.fromfile(path, "<f4", size[0] * size[1], offset=4 * int(where["start"]))
+        return Pixels(values.reshape(size), int(where["y0"]), int(where["x0"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +102,7 @@ class _Chunks:
 
 
 def draw_stamps(objects: Objects, grid: Grid, library: StampLibrary | None, pool: Pool, folder: Path) -> Drawn:
-    """Draw the stamps of all objects that have one, turned, at the map's beam and pixels; chunks that exist are kept."""
+    """Draw the objects that have a stamp, turned, at the map's beam and pixels; chunks that exist are kept."""
     folder.mkdir(exist_ok=True)
     where = np.zeros(len(objects), dtype=WHERE)
     where["chunk"] = -1

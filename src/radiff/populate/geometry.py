@@ -47,6 +47,11 @@ class Grid:
         """Side of a pixel, arcsec."""
         return float(np.sqrt(np.prod(proj_plane_pixel_scales(self.wcs)))) * 3600.0
 
+    @property
+    def area(self) -> float:
+        """Square degrees."""
+        return self.shape[0] * self.shape[1] * (self.pixel_scale / 3600.0) ** 2
+
     @cached_property
     def beam_area(self) -> float:
         """Solid angle of the beam, pixels: a source's sum of Jy/beam over this is its flux in Jy."""
@@ -55,8 +60,8 @@ class Grid:
     @cached_property
     def beam_shape(self) -> Floats:
         """Covariance (2, 2) of the beam in pixels, axes (x, y), at the middle of the map."""
-        middle = ((self.shape[1] - 1) / 2, (self.shape[0] - 1) / 2)
-        steps = self._steps(*np.array(middle)[:, None], icrs=False)[0]
+        x, y = (np.array([(length - 1) / 2]) for length in (self.shape[1], self.shape[0]))
+        steps = self._steps(x, y, icrs=False)[0]
         # the beam's area is defined by the pixel scale, whatever the projection does to areas
         steps *= self.pixel_scale / math.sqrt(abs(float(np.linalg.det(steps))))
         back = np.linalg.inv(steps)

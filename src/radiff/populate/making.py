@@ -25,6 +25,12 @@ DRAWN_BEAM = 3.0
 """Beam in pixels that the masks of `radiff.masks.draw` are drawn for."""
 ROOM = 20
 """Pixels between an object's mask and the edge of its field."""
+MASK_SNR = 3.0
+"""A mask is an object's outline at this many rms."""
+USUAL_SNR = {SPURIOUS: 6.0, COMPACT: 20.0, EXTENDED: 30.0}
+"""Peak, in units of the noise, of the object of a mask that does not tell it."""
+NARROWEST = 0.8
+"""Beams; what comes out narrower is no image of anything, and gives no stamp."""
 
 Mask = NDArray[np.uint8]
 Image = NDArray[np.floating]
@@ -73,8 +79,9 @@ def drawn_orders(number: int, class_value: int, seed: int, beam: float, size: in
             draw_galaxy(small, middle, middle, random, length=length)
         else:
             {COMPACT: draw_compact, SPURIOUS: draw_spurious}[class_value](small, middle, middle, random)
-        mask = _scaled(small, beam / DRAWN_BEAM)
-        orders.append(StampOrder(_field(mask > 0, class_value), own, _peak(random), beam, "drawn"))
+        mask, peak = _scaled(small, beam / DRAWN_BEAM) > 0, _peak(random)
+        mask = _grown(mask, USUAL_SNR[class_value], peak, beam)
+        orders.append(StampOrder(_field(mask, class_value), own, peak, beam, "drawn"))
     return orders
 
 
@@ -86,7 +93,8 @@ def object_orders(
     Parameters
     ----------
     objects : iterable of (SourceObject, beam in pixels of its image or None, where it comes from)
-        Masks of other beams are scaled to `beam`.
+        Masks of other beams are scaled to `beam`. Its ``peak_snr``, where known, says how faint it was when it was
+        outlined: brighter, as it is to be drawn, its outline is wider.
     seed : int
         Of the first; the next has the next number.
     beam : float
@@ -101,13 +109,15 @@ def object_orders(
     orders: list[StampOrder] = []
     left_out = 0
     for one, own, source in objects:
-        mask = _scaled(one.stamp.astype(np.uint8), beam / own if own else 1.0)
-        field = _field(mask > 0, one.class_value) if mask.any() else None
+        number = seed + len(orders)
+        peak = _peak(np.random.default_rng((number, 9)))
+        mask = _scaled(one.stamp.astype(np.uint8), beam / own if own else 1.0) > 0
+        mask = _grown(mask, float(one.info.get("peak_snr") or USUAL_SNR[one.class_value]), peak, beam)
+        field = _field(mask, one.class_value) if mask.any() else None
         if field is None or max(field.shape) > largest:
             left_out += 1
             continue
-        number = seed + len(orders)
-        orders.append(StampOrder(field, number, _peak(np.random.default_rng((number, 9))), beam, source))
+        orders.append(StampOrder(field, number, peak, beam, source))
     return orders, left_out
 
 
@@ -128,7 +138,7 @@ def cut_stamp(image: Image, order: StampOrder) -> Stamp | None:
     Returns
     -------
     Stamp or None
-        None where nothing within the mask is above 10 times the noise.
+        None where nothing within the mask is above 10 times the noise, or it is narrower than the beam.
     """
     mask = order.mask > 0
     level, rms = background_rms(image, ndimage.binary_dilation(mask, iterations=math.ceil(2 * order.beam)))
@@ -147,8 +157,10 @@ def cut_stamp(image: Image, order: StampOrder) -> Stamp | None:
     rows, columns = np.flatnonzero(values.any(1)), np.flatnonzero(values.any(0))
     box = np.pad(values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
     area = math.pi / (4.0 * math.log(2.0)) * order.beam**2
-    found = np.linalg.eigvalsh(second_moments(box)) * FWHM2 - order.beam**2
-    minor, major = np.sqrt(np.maximum(found, 0.0))
+    widths = np.linalg.eigvalsh(second_moments(box)) * FWHM2
+    if widths[0] < (NARROWEST * order.beam) ** 2:
+        return None
+    minor, major = np.sqrt(np.maximum(widths - order.beam**2, 0.0))
     return Stamp(
         (box * (area / box.sum())).astype(np.float32),
         int(order.mask.max()),
@@ -178,6 +190,15 @@ def _scaled(mask: Mask, factor: float) -> Mask:
         return mask
     smooth = ndimage.zoom(np.pad(mask > 0, 2).astype(float), factor, order=1)
     return (smooth >= 0.5).astype(np.uint8) * mask.max()
+
+
+def _grown(mask: NDArray[np.bool_], own: float, peak: float, beam: float) -> NDArray[np.bool_]:
+    """The outline that an object of a peak of `own` rms has at one of `peak` rms, its rim falling off as the beam."""
+    reach = [math.sqrt(max(math.log(snr / MASK_SNR), 0.0) / (4.0 * math.log(2.0))) * beam for snr in (own, peak)]
+    more = reach[1] - reach[0]
+    if more < 0.5:
+        return mask
+    return np.asarray(ndimage.distance_transform_edt(~np.pad(mask, math.ceil(more) + 1)) <= more)
 
 
 def _field(pixels: NDArray[np.bool_], class_value: int) -> Mask:

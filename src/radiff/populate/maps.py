@@ -1,8 +1,13 @@
 """The map to be populated: what is checked of it, its windows, and the headers of what is made of it."""
 
+import errno
+import json
 import math
 import os
+import re
+import shutil
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +17,7 @@ import numpy as np
 from astropy.io import fits
 
 from radiff.errors import InputError
+from radiff.files import atomic_path
 from radiff.masks import CLASSES
 from radiff.populate.geometry import Grid, make_grid
 from radiff.sky import Beam, HeaderWarning, MapReader
@@ -20,9 +26,13 @@ from radiff.sky.header import PROVENANCE_KEY, build_header, plane_axes, quiet_as
 
 BLOCK = 2880
 _FILE_CARDS = (
-    "SIMPLE|XTENSION|BITPIX|EXTEND|PCOUNT|GCOUNT|GROUPS|EXTNAME|EXTVER|INHERIT|BSCALE|BZERO|BLANK|DATAMIN|DATAMAX"
-    "|CHECKSUM|DATASUM|BUNIT|RMSNOISE|BKGLEVEL|LONGSTRN"
-).split("|")
+    "SIMPLE", "XTENSION", "BITPIX", "EXTEND", "PCOUNT", "GCOUNT", "GROUPS", "EXTNAME", "EXTVER", "INHERIT", "BSCALE",
+    "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "BUNIT", "RMSNOISE", "BKGLEVEL", "LONGSTRN",
+    PROVENANCE_KEY,
+)  # fmt: skip
+_COMPRESSION = re.compile(
+    r"Z(IMAGE|TENSION|SIMPLE|EXTEND|BITPIX|PCOUNT|GCOUNT|(NAXIS|TILE|NAME|VAL)\d*|CMPTYPE|QUANTIZ|DITHER0|SCALE|ZERO|BLANK)"
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,9 @@ class Background:
         with self.reader() as reader:
             wcs, beam, shape = reader.wcs, reader.beam, reader.shape
         if not str(self.full_header.get("BUNIT", "")).strip():
-            raise InputError("no BUNIT in the header; put the unit of its pixels into it, e.g. BUNIT = 'Jy/beam'", self.path)
+            raise InputError(
+                "no BUNIT in the header; put the unit of its pixels into it, e.g. BUNIT = 'Jy/beam'", self.path
+            )
         return make_grid(shape, wcs, beam, self.path)
 
     @cached_property
@@ -81,7 +93,9 @@ class Background:
         status = self.path.stat()
         return {"path": str(self.path.resolve()), "bytes": status.st_size, "changed": status.st_mtime_ns}
 
-    def header(self, bitpix: int, unit: str | None, history: list[str]) -> fits.Header:
+    def header(
+        self, bitpix: int, unit: str | None, history: Sequence[str], provenance: Mapping[str, Any]
+    ) -> fits.Header:
         """Header of an image on the pixels of the map: all its cards, that unit (none for a mask), more history."""
         source = self.full_header
         shape = self.grid.shape
@@ -92,7 +106,10 @@ class Background:
             header[f"NAXIS{number}"] = length
         if whole:
             cards = source.copy()
-            for card in [key for key in cards if key in _FILE_CARDS or key.startswith(("NAXIS", "Z"))]:
+            told = [
+                key for key in cards if key in _FILE_CARDS or key.startswith("NAXIS") or _COMPRESSION.fullmatch(key)
+            ]
+            for card in told:
                 cards.remove(card, ignore_missing=True, remove_all=True)
         else:
             with self.reader() as reader:
@@ -110,30 +127,41 @@ class Background:
                     header[f"CLASS{one.value}"] = (one.name, "mask value's class")
             for line in history:
                 header.add_history(line)
+            header[PROVENANCE_KEY] = json.dumps(dict(provenance))
         return header
 
 
-def create_image(path: Path, header: fits.Header) -> int:
-    """Make a FITS file of `header` with room for its pixels on the disk; where its pixels begin.
+def create_image(path: Path, header: fits.Header) -> None:
+    """Make a FITS file of `header` with room for its pixels, all 0, on the disk; a crash leaves no part of it.
 
     Raises
     ------
     InputError
-        Where the disk has not so much room; the file is removed.
+        Where the disk has not so much room.
     """
-    text = header.tostring(padding=True).encode("ascii")
+    cards = header.tostring(padding=True).encode("ascii")
     pixels = math.prod(int(header[f"NAXIS{axis}"]) for axis in range(1, int(header["NAXIS"]) + 1))
-    size = len(text) + math.ceil(pixels * abs(int(header["BITPIX"])) / 8 / BLOCK) * BLOCK
-    try:
-        with path.open("wb") as file:
-            file.write(text)
-            file.flush()
-            os.posix_fallocate(file.fileno(), 0, size)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise InputError(f"{size / 1e9:.2f} GB cannot be written ({reason}); free some space or choose another -o", path) from error
-    return len(text)
+    size = len(cards) + math.ceil(pixels * abs(int(header["BITPIX"])) / 8 / BLOCK) * BLOCK
+    with atomic_path(path) as temporary:
+        try:
+            with temporary.open("wb") as file:
+                file.write(cards)
+                file.flush()
+                _reserve(file.fileno(), size, path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            text = f"{size / 1e9:.2f} GB cannot be written ({reason}); free some space or choose another -o"
+            raise InputError(text, path) from error
+
+
+def _reserve(file: int, size: int, path: Path) -> None:
+    """Take `size` bytes of the disk for an open file."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    elif shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    else:
+        os.ftruncate(file, size)
 
 
 def write_rows(path: Path, offset: int, values: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from radiff.masks import CLASSES, class_name
 from radiff.populate.stamps import StampLibrary
 from radiff.sky import MapReader, background_rms, quicklook, stretch
 
-ZOOMS = (1, 2, 5, 10)
+VIEWS = {"1x": 1, "2x": 2, "5x": 5, "10x": 10, "10x_other": 10}
+"""Overviews and their zooms, as the paper's Figures 10 to 14."""
 LONGEST = 1500
 """Pixels of the longer side of an overview: larger parts of a map are averaged in blocks."""
 
@@ -44,9 +45,9 @@ def draw_overviews(
     boxes: NDArray[np.int64],
     classes: NDArray[np.int64],
     beam_pixels: tuple[float, float],
-    name: Callable[[int], Path],
+    name: Callable[[str], Path],
 ) -> list[Path]:
-    """A map at 1x, 2x, 5x and 10x (Figures 10 to 14 of the paper), with a small picture that says where.
+    """A map at 1x, 2x, 5x and twice at 10x, with a small picture that says where.
 
     Parameters
     ----------
@@ -57,16 +58,18 @@ def draw_overviews(
         Their class values.
     beam_pixels : (major, minor)
     name : callable
-        Zoom to file.
+        One of `VIEWS` to its file.
     """
     paths = []
     with MapReader(map_path) as reader:
         ny, nx = reader.shape
         whole = averaged(reader, (0, ny, 0, nx))
-        for zoom in ZOOMS:
-            box = _busiest(boxes, (ny, nx), zoom)
+        seen: list[tuple[int, int, int, int]] = []
+        for view, zoom in VIEWS.items():
+            box = _busiest(boxes, (ny, nx), zoom, seen if zoom == 10 else [])
+            seen = [box] if zoom == 10 else []
             image = whole if zoom == 1 else averaged(reader, box)
-            paths.append(_draw(name(zoom), image, box, zoom, boxes, classes, beam_pixels, whole, (ny, nx)))
+            paths.append(_draw(name(view), image, box, zoom, boxes, classes, beam_pixels, whole, (ny, nx)))
     return paths
 
 
@@ -96,8 +99,13 @@ def averaged(
     return result, n
 
 
-def _busiest(boxes: NDArray[np.int64], shape: tuple[int, int], zoom: int) -> tuple[int, int, int, int]:
-    """The part of the map, 1/zoom of its sides, that holds the most extent of objects (on a grid of half parts)."""
+def _busiest(
+    boxes: NDArray[np.int64], shape: tuple[int, int], zoom: int, seen: Sequence[tuple[int, int, int, int]]
+) -> tuple[int, int, int, int]:
+    """The part of the map, 1/zoom of its sides, that holds the most extent of objects (on a grid of half parts).
+
+    One that shares pixels with one of `seen` is not taken where there is another.
+    """
     ny, nx = shape
     height, width = max(ny // zoom, 1), max(nx // zoom, 1)
     if zoom == 1:
@@ -107,6 +115,11 @@ def _busiest(boxes: NDArray[np.int64], shape: tuple[int, int], zoom: int) -> tup
         for y in np.linspace(0, ny - height, 2 * zoom - 1).astype(int).tolist()
         for x in np.linspace(0, nx - width, 2 * zoom - 1).astype(int).tolist()
     ]
+    starts = [
+        (y, x)
+        for y, x in starts
+        if not any(y < one[1] and y + height > one[0] and x < one[3] and x + width > one[2] for one in seen)
+    ] or starts
     if not len(boxes):
         y, x = starts[len(starts) // 2]
         return y, y + height, x, x + width
@@ -136,15 +149,17 @@ def _draw(
     figure = Figure(figsize=(9.0 * panels, 9.0 * tall + 0.4), dpi=130)
     FigureCanvasAgg(figure)
     axes: list[Any] = list(np.atleast_1d(figure.subplots(1, panels)))
+    extent = (x0 - 0.5, x0 - 0.5 + pixels.shape[1] * n, y0 - 0.5, y0 - 0.5 + pixels.shape[0] * n)
     for axis in axes:
-        _show(axis, pixels, rms, level, (x0 - 0.5, x0 - 0.5 + pixels.shape[1] * n, y0 - 0.5, y0 - 0.5 + pixels.shape[0] * n))
+        _show(axis, pixels, rms, level, extent)
     axes[0].set_title(f"{zoom}x: columns {x0} to {x1 - 1}, rows {y0} to {y1 - 1}, {n} x {n} pixels each", fontsize=9)
     if zoom > 1:
         inside = (boxes[:, 1] >= y0) & (boxes[:, 0] < y1) & (boxes[:, 3] >= x0) & (boxes[:, 2] < x1)
         axes[1].set_title(f"{int(inside.sum())} objects that were placed", fontsize=9)
         for (a, b, c, d), value in zip(boxes[inside], classes[inside], strict=True):
+            color = CLASSES[value].color
             axes[1].add_patch(
-                Rectangle((c - 2, a - 2), d - c + 4, b - a + 4, fill=False, edgecolor=CLASSES[value].color, linewidth=0.7)
+                Rectangle((c - 2, a - 2), d - c + 4, b - a + 4, fill=False, edgecolor=color, linewidth=0.7)
             )
         axes[1].set_xlim(axes[0].get_xlim())
         axes[1].set_ylim(axes[0].get_ylim())

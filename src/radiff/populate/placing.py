@@ -112,7 +112,8 @@ class Placer:
             place["reason"] = self._try(place, one, pixels, int(one["x"]), int(one["y"]))
             return
         random = np.random.default_rng((int(one["seed"]), 1))
-        middle = pixels.y0 <= 0 < pixels.y0 + pixels.values.shape[0] and pixels.x0 <= 0 < pixels.x0 + pixels.values.shape[1]
+        height, width = pixels.values.shape
+        middle = pixels.y0 <= 0 < pixels.y0 + height and pixels.x0 <= 0 < pixels.x0 + width
         solid = middle and pixels.values[-pixels.y0, -pixels.x0] > 0 and self.options.overlap == 0
         for first in range(0, TRIES, BATCH):
             x, y, cluster = self._candidates(random, centres)

@@ -1,4 +1,4 @@
-"""One function over many items in this process, on a local dask cluster, or on a running one. Knows no maps.
+"""One function over many items: in this process, in several, on a local dask cluster, on a running one. Knows no maps.
 
 Tasks write what is large to files and return what is small, and give the same whoever runs them, so that a task whose
 worker was killed is simply run again.
@@ -8,11 +8,12 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from radiff.errors import InputError
-from radiff.parallel import track
+from radiff.parallel import Failure, run_parallel, track
 
 Item = TypeVar("Item")
 LIVES = 10
@@ -30,14 +31,27 @@ def serial(function: Callable[[Any], Any], items: Sequence[Any], description: st
     return [function(item) for item in track(items, description, len(items))]
 
 
+def processes(count: int) -> Pool:
+    """A `Pool` of `count` processes, for where dask is not installed; a killed one ends the run, which resumes."""
+
+    def run(function: Callable[[Any], Any], items: Sequence[Any], description: str) -> list[Any]:
+        results = run_parallel(function, items, description, count)
+        for result in results:
+            if isinstance(result, Failure):
+                raise InputError(result.message)
+        return results
+
+    return run
+
+
 @contextmanager
 def open_pool(workers: int | None, scheduler: str | None, folder: Path) -> Iterator[Pool]:
-    """A pool of `workers` processes, or that of a running dask scheduler.
+    """A pool of `workers` processes (a local dask cluster where dask is installed), or that of a running scheduler.
 
     Parameters
     ----------
     workers : int, optional
-        Default: all cores. With 1, and no `scheduler`, everything runs in this process and dask is not needed.
+        Default: all cores. With 1, and no `scheduler`, everything runs in this process.
     scheduler : str, optional
         Address such as ``tcp://node1:8786``, or a scheduler file. Its workers must see the same folders.
     folder : path
@@ -48,9 +62,12 @@ def open_pool(workers: int | None, scheduler: str | None, folder: Path) -> Itera
     InputError
         Where no scheduler answers.
     """
-    count = workers or len(os.sched_getaffinity(0))
+    count = workers or os.cpu_count() or 1
     if scheduler is None and count == 1:
         yield serial
+        return
+    if scheduler is None and find_spec("distributed") is None:
+        yield processes(count)
         return
     from dask import config
     from distributed import Client, LocalCluster

@@ -11,7 +11,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from radiff.errors import InputError
-from radiff.masks import COMPACT, EXTENDED, SPURIOUS, class_name
+from radiff.masks import COMPACT, class_name
 from radiff.populate.geometry import Grid, in_pixels, shape_of
 from radiff.populate.options import ORDER, PopulateOptions
 from radiff.populate.stamps import StampLibrary
@@ -85,12 +85,12 @@ def draw_objects(
         Where stamps of a class are asked for and there are none, or nothing is asked for.
     """
     classes, rows = _what(options, area, catalog)
-    if not len(classes):
-        raise InputError("no object is asked for; give --compact, --extended or --spurious, or a --catalog")
     objects = np.zeros(len(classes), dtype=FIELDS)
     objects["class"], objects["row"] = classes, rows
     stamps = {value: _stamps_of(value, library, catalog is not None) for value in np.unique(classes).tolist()}
     uniform = np.empty(len(classes))
+    middle = ([(grid.shape[1] - 1) / 2], [(grid.shape[0] - 1) / 2])
+    steps = grid.steps(*middle) if catalog is None else grid.steps(catalog.x, catalog.y)
     for number in range(len(classes)):
         one = objects[number]
         one["seed"] = object_seed(options.seed, number)
@@ -100,13 +100,13 @@ def draw_objects(
         one["dx"], one["dy"] = draws[1] - 0.5, draws[2] - 0.5
         one["stamp"], one["scale"] = -1, 1.0
         if catalog is not None:
-            _from_catalog(one, draws, grid, library, stamps[int(one["class"])], catalog)
+            _from_catalog(one, draws, grid, steps[int(one["row"])], library, stamps[int(one["class"])], catalog)
         elif len(stamps[int(one["class"])]):
             _from_library(one, draws, grid, library, stamps[int(one["class"])])
         else:
             low, high = options.compact_size
             major = (low + draws[3] * (high - low)) * grid.beam.min
-            _gaussian(one, grid, shape_of(major, major * (0.4 + 0.6 * draws[4]), 180.0 * draws[5]), grid.beam_shape)
+            _gaussian(one, grid, steps[0], shape_of(major, major * (0.4 + 0.6 * draws[4]), 180.0 * draws[5]))
     rule = options.flux.rule
     objects["k"] = options.flux.k(uniform) if rule == "k" else np.nan
     if rule in ("power", "counts"):
@@ -116,6 +116,16 @@ def draw_objects(
             raise InputError("fluxes are to come from a catalog, which gives none; choose --flux k, power or counts")
         objects["flux"] = np.asarray(catalog.table["int_flux"], float)[rows]
     return objects
+
+
+def planned(
+    options: PopulateOptions, area: float, library: StampLibrary | None, catalog: CatalogSources | None
+) -> dict[int, int]:
+    """How many objects of each class value `draw_objects` would make; the same errors."""
+    values, counts = np.unique(_what(options, area, catalog)[0], return_counts=True)
+    for value in values.tolist():
+        _stamps_of(value, library, catalog is not None)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
 def _what(
@@ -128,14 +138,13 @@ def _what(
         if options.flux.rule != "counts" and any(one and one.counts for one in numbers.values()):
             raise InputError("a number of 'counts' needs the flux rule counts: --flux counts")
         counts = [(value, one.of(area, per_degree)) for value, one in numbers.items() if one is not None]
-        classes = np.concatenate([np.full(count, value, np.int16) for value, count in counts] or [np.zeros(0, np.int16)])
+        if not sum(count for _, count in counts):
+            raise InputError("no object is asked for; give --compact, --extended or --spurious, or a --catalog")
+        classes = np.concatenate([np.full(count, value, np.int16) for value, count in counts])
         return classes, np.full(len(classes), -1, np.int64)
-    return _catalog_classes(catalog.table, options)
-
-
-def _catalog_classes(table: Table, options: PopulateOptions) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-    classes = np.asarray(table["class_value"], np.int16)
-    return classes, np.arange(len(table), dtype=np.int64)
+    if options.numbers:
+        raise InputError("the number of objects comes from the catalog; leave --compact, --extended and --spurious out")
+    return np.asarray(catalog.table["class_value"], np.int16), np.arange(len(catalog.table), dtype=np.int64)
 
 
 def _stamps_of(value: int, library: StampLibrary | None, has_sizes: bool) -> NDArray[np.int64]:
@@ -145,16 +154,14 @@ def _stamps_of(value: int, library: StampLibrary | None, has_sizes: bool) -> NDA
     found = library.of_class(value) if library is not None else np.zeros(0, np.int64)
     if not len(found) and not has_sizes:
         name = class_name(value)
-        text = f"{name} objects need stamps of that class; make some with: radiff stamps --classes {name} -o stamps.fits"
-        raise InputError(f"{text}, then add --stamps stamps.fits", None if library is None else library.path)
+        text = f"{name} objects need stamps of that class; make some: radiff stamps --classes {name} -o stamps.fits"
+        raise InputError(f"{text}, and add --stamps stamps.fits", None if library is None else library.path)
     return found
 
 
-def _gaussian(one: Any, grid: Grid, intrinsic: NDArray[np.float64], beam: NDArray[np.float64]) -> None:
-    """A Gaussian of `intrinsic` covariance (arcsec; east, north), convolved with the beam."""
-    x, y = ((n - 1) / 2 for n in (grid.shape[1], grid.shape[0]))
-    x, y = (float(one["x"]), float(one["y"])) if one["row"] >= 0 else (x, y)
-    shape = beam + in_pixels(grid.steps(x, y), intrinsic[None])[0]
+def _gaussian(one: Any, grid: Grid, steps: NDArray[np.float64], intrinsic: NDArray[np.float64]) -> None:
+    """A Gaussian of `intrinsic` covariance (arcsec; east, north) with the beam; `steps` (2, 2) as of the grid there."""
+    shape = grid.beam_shape + in_pixels(steps, intrinsic)
     one["xx"], one["xy"], one["yy"] = shape[0, 0], shape[0, 1], shape[1, 1]
 
 
@@ -172,6 +179,7 @@ def _from_catalog(
     one: Any,
     draws: NDArray[np.float64],
     grid: Grid,
+    steps: NDArray[np.float64],
     library: StampLibrary | None,
     stamps: NDArray[np.int64],
     catalog: CatalogSources,
@@ -187,7 +195,7 @@ def _from_catalog(
     pa = float(catalog.table["pa"][row]) if "pa" in names else 0.0
     major, minor, pa = (0.0 if not np.isfinite(value) else value for value in (major, minor, pa))
     if not len(stamps) or library is None:
-        _gaussian(one, grid, shape_of(major, min(minor, major) if minor else major, pa), grid.beam_shape)
+        _gaussian(one, grid, steps, shape_of(major, min(minor, major) if minor else major, pa))
         return
     wanted = major / grid.pixel_scale
     sizes = np.asarray(library.index["major"], float)[stamps]

@@ -112,7 +112,7 @@ class StampLibrary:
                 start = int(hdus["PIXELS"].fileinfo()["datLoc"])
                 known = {card.keyword: card.value for card in hdus[0].header.cards}
         except (OSError, KeyError, ValueError, TypeError, fits.VerifyError) as error:
-            raise InputError("cannot be read as a library of stamps; make it again with: radiff stamps", path) from error
+            raise InputError("cannot be read as stamps; make the library again with: radiff stamps", path) from error
         needed = start + 4 * int((np.asarray(index["ny"], np.int64) * np.asarray(index["nx"], np.int64)).sum())
         if path.stat().st_size < needed:
             raise InputError("is truncated; make it again with: radiff stamps", path)

@@ -3,9 +3,11 @@
 A pixel's objects are added in the order of their numbers, so that the sums do not depend on the bands.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +36,10 @@ class Band:
     numbers: NDArray[np.int64]
 
 
-def create_images(background: Background, folder: Path, history: list[str]) -> dict[str, int]:
-    """Make the four files, all their room taken; where the pixels of each begin.
+def create_images(
+    background: Background, folder: Path, history: Sequence[str], provenance: Mapping[str, Any]
+) -> dict[str, int]:
+    """Make the four files where they are not, all their room taken; where the pixels of each begin.
 
     Raises
     ------
@@ -45,10 +49,10 @@ def create_images(background: Background, folder: Path, history: list[str]) -> d
     units = {"map.fits": "Jy/beam", "sources.fits": "Jy/beam", "classes.fits": None, "instances.fits": None}
     starts = {}
     for name, bitpix in IMAGES.items():
-        header = background.header(bitpix, units[name], history)
-        path = folder / name
-        text = len(header.tostring(padding=True))
-        starts[name] = text if path.exists() else create_image(path, header)
+        header = background.header(bitpix, units[name], history, provenance)
+        starts[name] = len(header.tostring(padding=True))
+        if not (folder / name).exists():
+            create_image(folder / name, header)
     return starts
 
 
@@ -59,7 +63,7 @@ def write_images(
     folder: Path,
     state: Path,
     pool: Pool,
-    history: list[str],
+    starts: dict[str, int],
     window: int = WINDOW,
 ) -> None:
     """Write map, sources-only image, class mask and instance map into `folder`; bands marked in `state` are done.
@@ -68,8 +72,11 @@ def write_images(
     ----------
     drawn, places
         Placed objects only, in the order of their numbers.
+    starts : dict
+        Of `create_images`.
+    window : int
+        Bands have as many pixels as a square of this side; what is written does not depend on it.
     """
-    starts = create_images(background, folder, history)
     ny, nx = background.grid.shape
     height = max(1, window**2 // nx)
     marks = state / f"bands{height}"
@@ -117,9 +124,9 @@ def _write_band(background: Background, folder: Path, marks: Path, starts: dict[
     with background.reader() as reader:
         image = reader.read(band.y0, band.y1, 0, nx)
     np.add(image, flux, out=image, where=flux != 0)
-    for name, values in zip(IMAGES, (image, flux, classes, instances), strict=True):
+    for name, rows in zip(IMAGES, (image, flux, classes, instances), strict=True):
         dtype = np.dtype(_DTYPES[IMAGES[name]])
-        write_rows(folder / name, starts[name] + band.y0 * nx * dtype.itemsize, values.astype(dtype))
+        write_rows(folder / name, starts[name] + band.y0 * nx * dtype.itemsize, np.asarray(rows).astype(dtype))
     (marks / f"{band.y0:06d}").touch()
 
 

@@ -19,6 +19,7 @@ from astropy.table import Column, QTable
 
 from radiff.errors import InputError
 from radiff.files import atomic_path
+from radiff.sky.catalog import SDC1_COLUMNS
 from radiff.sky.header import quiet_astropy
 
 TRUTH_FILES = ("truth.fits", "truth.ecsv")
@@ -46,7 +47,7 @@ COLUMNS: dict[str, TruthColumn] = {
     "ra_peak": TruthColumn("f", u.deg, "ICRS right ascension of the brightest pixel"),
     "dec_peak": TruthColumn("f", u.deg, "ICRS declination of the brightest pixel"),
     "flux": TruthColumn("f", u.Jy, "integrated flux: sum of the sources-only pixels over the beam area in pixels"),
-    "peak": TruthColumn("f", _JYBEAM, "brightest pixel of the sources-only image"),
+    "peak": TruthColumn("f", _JYBEAM, "brightest pixel of the object alone, without noise"),
     "rms": TruthColumn("f", _JYBEAM, "local noise rms of the background at the object"),
     "snr": TruthColumn("f", None, "peak over rms"),
     "major": TruthColumn("f", u.arcsec, "FWHM along the major axis, as on the map, from second moments"),
@@ -54,7 +55,7 @@ COLUMNS: dict[str, TruthColumn] = {
     "major_deconvolved": TruthColumn("f", u.arcsec, "FWHM along the major axis without the beam"),
     "minor_deconvolved": TruthColumn("f", u.arcsec, "FWHM along the minor axis without the beam"),
     "pa": TruthColumn("f", u.deg, "position angle of the major axis, north through east, 0 to 180"),
-    "core_fraction": TruthColumn("f", None, "flux in an unresolved core over the whole, 0 to 1"),
+    "core_fraction": TruthColumn("f", None, "peak over flux: the part that an unresolved core may have, 0 to 1"),
     "n_pixels": TruthColumn("i", None, "pixels of the object in its mask"),
     "x_min": TruthColumn("i", u.pix, "bounding box of the mask, first column"),
     "x_max": TruthColumn("i", u.pix, "bounding box of the mask, last column (included)"),
@@ -107,13 +108,44 @@ def truth_table(columns: Mapping[str, npt.ArrayLike], meta: Mapping[str, Any] | 
     table = QTable(meta=dict(meta or {}))
     for name, column in COLUMNS.items():
         values = np.asarray(columns[name]) if name in columns else np.full(length, _FILL[column.kind])
-        typed = values.astype(_DTYPE[column.kind])
+        typed: npt.NDArray[Any] = values.astype(_DTYPE[column.kind])
         if column.unit is None:
             table[name] = Column(typed, description=column.description)
         else:
             table[name] = u.Quantity(typed, column.unit, dtype=typed.dtype)
             table[name].info.description = column.description
     return table
+
+
+_SDC1_SIZE, _SDC1_CLASS = 2, {"extended": 1, "compact": 2}
+
+
+def sdc1_columns(table: QTable) -> dict[str, npt.NDArray[Any]]:
+    """The sources of a truth table in the columns of SKA's first data challenge.
+
+    Parameters
+    ----------
+    table : QTable
+        As of `truth_table`; spurious rows are left out, as they are no sources.
+
+    Returns
+    -------
+    dict of str to array (n,)
+        `SDC1_COLUMNS`: id, ra_core, dec_core (brightest pixel), ra_cent, dec_cent (deg), flux (Jy), core_frac, b_maj,
+        b_min (FWHM without the beam, arcsec), pa (deg), size (2, a Gaussian's FWHM), class (1 steep-spectrum AGN for
+        extended, 2 flat-spectrum AGN for compact objects: the nearest that there is).
+    """
+    kinds = np.array([str(value) for value in table["class"]], dtype=str)
+    rows = table[kinds != "spurious"]
+    plain = {name: _plain(rows[name], COLUMNS[name], None) for name in COLUMNS if name in rows.colnames}
+    classes = np.array([_SDC1_CLASS.get(str(value), 2) for value in plain["class"]], dtype=np.int64)
+    columns = {
+        "id": plain["id"], "ra_core": plain["ra_peak"], "dec_core": plain["dec_peak"], "ra_cent": plain["ra"],
+        "dec_cent": plain["dec"], "flux": plain["flux"], "core_frac": plain["core_fraction"],
+        "b_maj": plain["major_deconvolved"], "b_min": plain["minor_deconvolved"], "pa": plain["pa"],
+        "size": np.full(len(classes), _SDC1_SIZE), "class": classes,
+    }  # fmt: skip
+    return {name: np.asarray(columns[name]) for name in SDC1_COLUMNS}
 
 
 def write_truth(path: str | os.PathLike[str], table: QTable) -> Path:
@@ -190,7 +222,7 @@ def read_truth(path: str | os.PathLike[str]) -> QTable:
     return table
 
 
-def _plain(column: Any, told: TruthColumn, path: Path) -> npt.NDArray[Any]:
+def _plain(column: Any, told: TruthColumn, path: Path | None) -> npt.NDArray[Any]:
     """Values of a column in its unit, as a plain array."""
     if told.unit is not None and isinstance(column, u.Quantity) and column.unit != u.dimensionless_unscaled:
         try:
