@@ -17,21 +17,21 @@ def test_known_columns_are_taken():
     found = sdc1_columns(table, BEAM)
     assert tuple(found) == SDC1_COLUMNS
     assert [float(found[name][0]) for name in SDC1_COLUMNS] == [
-        1.0, 10.1, -3.1, 10.0, -3.0, 0.1, 0.4, 9.0, 4.0, 77.0, 2.0, 3.0
+        1.0, 10.1, -3.1, 10.0, -3.0, 0.1, 0.4, 9.0, 4.0, 77.0, 2.0, 1.0
     ]  # fmt: skip
 
 
 def test_what_is_not_known():
     table = {
-        "ra": [10.0, 11.0], "dec": [0.0, 1.0], "flux": [1.0, 2.0], "major": [10.0, np.nan], "minor": [2.5, np.nan],
-        "class": ["", "compact"],
+        "ra": [10.0, 11.0, 12.0], "dec": [0.0, 1.0, 2.0], "flux": [1.0, 2.0, 4.0], "major": [10.0, np.nan, np.nan],
+        "minor": [2.5, np.nan, np.nan], "class": ["", "compact", "compact"], "peak": [np.nan, np.nan, 1.0],
     }  # fmt: skip
     found = sdc1_columns(table, BEAM)
-    assert found["b_maj"].tolist() == [6.0, 2.0]  # 10 and 8 arcsec in quadrature; then the smallest
-    assert found["b_min"].tolist() == [2.0, 2.0]
-    assert found["core_frac"].tolist() == [0.0, 1.0]
-    assert found["class"].tolist() == [0.0, 2.0]
-    assert found["ra_core"].tolist() == [10.0, 11.0]
+    assert found["b_maj"].tolist() == [6.0, 2.0, 2.0]  # 10 and 8 arcsec in quadrature; then the smallest
+    assert found["b_min"].tolist() == [2.0, 2.0, 2.0]
+    assert found["core_frac"].tolist() == [0.0, 1.0, 0.25]
+    assert found["class"].tolist() == [0.0, 2.0, 2.0]
+    assert found["ra_core"].tolist() == [10.0, 11.0, 12.0]
 
 
 def test_a_small_source_has_no_angle():

@@ -14,8 +14,9 @@ from radiff.sky.catalog import SDC1_COLUMNS
 
 SDC1_SMALLEST = 0.5
 """Sizes below this part of the beam are told as this: no finder measures them, and SDC1 divides by them."""
-SDC1_CLASSES = {"compact": 2, "extended": 3}
-"""Class numbers in our SDC1 tables, those of our masks; 0 for what is neither. (SDC1's own: kinds of galaxies.)"""
+SDC1_CLASSES = {"extended": 1, "compact": 2}
+"""Class numbers in our SDC1 tables: the nearest of SDC1's own (1 steep-spectrum, 2 flat-spectrum AGN, 3 star-forming
+galaxy); 0 for what is neither."""
 _GAUSSIAN = 2  # kind of size: FWHM of a Gaussian
 
 
@@ -25,8 +26,8 @@ def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> d
     Parameters
     ----------
     table : mapping of str to array (n,)
-        ra, dec (deg), flux (Jy); as far as known ra_peak, dec_peak (deg), major_deconvolved, minor_deconvolved or else
-        major, minor (arcsec FWHM), pa (deg), core_fraction, class (text).
+        ra, dec (deg), flux (Jy); as far as known ra_peak, dec_peak (deg), peak (Jy/beam), major_deconvolved,
+        minor_deconvolved or else major, minor (arcsec FWHM), pa (deg), core_fraction, class (text).
     beam : (float, float)
         Major and minor FWHM of the map's beam, arcsec.
 
@@ -34,8 +35,8 @@ def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> d
     -------
     dict
         `SDC1_COLUMNS`. Cores are the brightest points; sizes are without the beam and at least `SDC1_SMALLEST` beams,
-        of kind 2; a source with both axes so small has the angle 0; an unknown core fraction is 1 for compact sources,
-        else 0. `id` counts the rows from 1.
+        of kind 2; a source with both axes so small has the angle 0; an unknown core fraction is peak over flux, 0 to 1,
+        or else 1 for compact sources and 0 for all others. `id` counts the rows from 1.
     """
     count = len(np.atleast_1d(np.asarray(table["ra"])))
 
@@ -50,11 +51,13 @@ def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> d
         bare = np.sqrt(np.maximum(known(name) ** 2 - width**2, 0.0))
         sizes[name] = np.fmax(known(f"{name}_deconvolved", bare), smallest)
     point = (sizes["major"] <= smallest) & (sizes["minor"] <= smallest)
-    ra, dec = known("ra"), known("dec")
+    ra, dec, flux = known("ra"), known("dec"), known("flux")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        core = np.clip(known("peak") / flux, 0.0, 1.0)
+    core = np.where(np.isfinite(core), core, np.where(kinds == "compact", 1.0, 0.0))
     columns: dict[str, Any] = {
         "id": np.arange(1, count + 1), "ra_core": known("ra_peak", ra), "dec_core": known("dec_peak", dec),
-        "ra_cent": ra, "dec_cent": dec, "flux": known("flux"),
-        "core_frac": known("core_fraction", np.where(kinds == "compact", 1.0, 0.0)), "b_maj": sizes["major"],
+        "ra_cent": ra, "dec_cent": dec, "flux": flux, "core_frac": known("core_fraction", core), "b_maj": sizes["major"],
         "b_min": sizes["minor"], "pa": np.where(point, 0.0, known("pa", 0.0)), "size": np.full(count, _GAUSSIAN),
         "class": [SDC1_CLASSES.get(kind, 0) for kind in kinds],
     }  # fmt: skip
