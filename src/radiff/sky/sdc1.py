@@ -58,8 +58,8 @@ def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> d
     columns: dict[str, Any] = {
         "id": np.arange(1, count + 1), "ra_core": known("ra_peak", ra), "dec_core": known("dec_peak", dec),
         "ra_cent": ra, "dec_cent": dec, "flux": flux, "core_frac": known("core_fraction", core),
-        "b_maj": sizes["major"], "b_min": sizes["minor"], "pa": np.where(point, 0.0, known("pa", 0.0)), "size": np.full(count, _GAUSSIAN),
-        "class": [SDC1_CLASSES.get(kind, 0) for kind in kinds],
+        "b_maj": sizes["major"], "b_min": sizes["minor"], "pa": np.where(point, 0.0, known("pa", 0.0)),
+        "size": np.full(count, _GAUSSIAN), "class": [SDC1_CLASSES.get(kind, 0) for kind in kinds],
     }  # fmt: skip
     return {name: np.asarray(columns[name], float) for name in SDC1_COLUMNS}
 
