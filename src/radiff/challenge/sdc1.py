@@ -175,8 +175,9 @@ def _prepared(table: Mapping[str, ArrayLike], name: str, area: Area | None, trai
     if missing:
         raise InputError(f"the {name} has no column {', '.join(missing)}; SDC1 needs {', '.join(COLUMNS)}")
     values = {column: np.array(table[column], dtype=np.float64) for column in COLUMNS}
-    keep: NDArray[np.bool_]
-    keep = np.isfinite(np.stack(list(values.values()))).all(0) if len(values["id"]) else np.zeros(0, bool)
+    keep = np.ones(len(values["id"]), bool)
+    for one in values.values():
+        keep &= np.isfinite(one)
     for column in ("flux", "core_frac", "b_min", "b_maj"):
         if (values[column][keep] < 0).any():
             keep &= values[column] > 0
@@ -192,7 +193,7 @@ def _prepared(table: Mapping[str, ArrayLike], name: str, area: Area | None, trai
     return {column: value[keep] for column, value in values.items()}
 
 
-def _gauss_factor(kind: Values) -> Values:
+def gauss_factor(kind: Values) -> Values:
     """Factor from a size of each kind to the FWHM of a Gaussian; NaN for kinds that SDC1 has not."""
     factor = np.full(kind.shape, np.nan)
     for value, one in _TO_GAUSS.items():
@@ -202,7 +203,7 @@ def _gauss_factor(kind: Values) -> Values:
 
 def _convolved(table: dict[str, Values], beam: float) -> Values:
     """The larger axis, convolved with the beam, arcsec; sizes of an unknown kind are taken as Gaussian."""
-    factor = np.nan_to_num(_gauss_factor(table["size"]), nan=1.0)
+    factor = np.nan_to_num(gauss_factor(table["size"]), nan=1.0)
     return np.hypot(np.maximum(table["b_maj"], table["b_min"]) * factor, beam)
 
 
@@ -241,7 +242,7 @@ def _distance(
     pair_s = {name: value[rows] for name, value in s.items()}
     reach = _convolved(pair_t, beam)
     position = _separation(pair_t, pair_s, "cent" if centroids else "core") / reach
-    sizes = [0.5 * (one["b_maj"] + one["b_min"]) * _gauss_factor(one["size"]) for one in (pair_t, pair_s)]
+    sizes = [0.5 * (one["b_maj"] + one["b_min"]) * gauss_factor(one["size"]) for one in (pair_t, pair_s)]
     with np.errstate(divide="ignore", invalid="ignore"):
         flux = np.abs(pair_s["flux"] - pair_t["flux"]) / pair_t["flux"]
         size = np.abs(sizes[0] - sizes[1]) / reach
@@ -275,7 +276,7 @@ def _marks(t: dict[str, Values], s: dict[str, Values], beam: float) -> dict[str,
     with np.errstate(divide="ignore", invalid="ignore"):
         errors["flux"] = np.abs(s["flux"] - t["flux"]) / t["flux"]
         for axis in ("b_maj", "b_min"):
-            size = s[axis] * _gauss_factor(s["size"]) / _gauss_factor(t["size"])
+            size = s[axis] * gauss_factor(s["size"]) / gauss_factor(t["size"])
             errors[axis] = np.abs(size - t[axis]) / t[axis]
         marks = {name: np.minimum(1.0, 1.0 / error * _TOLERANCE[name]) for name, error in errors.items()}
     for name in ("b_min", "pa"):  # a largest extent has neither

@@ -1,7 +1,7 @@
 """Catalogs of what was found on a map: our columns, their files, DS9 regions. Finds nothing and judges nothing."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ import numpy as np
 from astropy.table import Column, Table
 from numpy.typing import ArrayLike
 
+from radiff.challenge.sdc1 import gauss_factor
 from radiff.errors import InputError
 from radiff.files import atomic_path, write_text
+from radiff.masks import class_name, parse_class
 from radiff.sky import read_catalog
+from radiff.sky.catalog import UNITS
 from radiff.sky.header import quiet_astropy
 
 
@@ -97,13 +100,15 @@ def read_submission(path: str | os.PathLike[str]) -> Table:
     -------
     Table
         `COLUMNS`; what the file lacks is NaN, -1 or "". Where it has no integrated flux, the peak stands for it, and
-        the other way round; ``meta["lacks"]`` names the columns that it has not, ``meta["sdc1"]`` holds the arrays of
-        an SDC1 catalog as they are in the file.
+        the other way round. Classes are compact, extended, spurious, or as they are in the file where they are none of
+        these. ``meta["lacks"]`` names the columns that it has not; ``meta["sdc1"]`` holds the arrays of an SDC1 catalog
+        as they are in the file, whose sizes are those without the beam.
 
     Raises
     ------
     InputError
-        For a file that cannot be read, or without positions or any flux; the message lists what was found.
+        For a file that cannot be read, without rows, positions or any flux (the message lists what was found), and
+        for units of another kind.
     """
     path = Path(path)
     raw = read_catalog(path)
@@ -113,6 +118,9 @@ def read_submission(path: str | os.PathLike[str]) -> Table:
             " int_flux, total_flux, peak in Jy/beam, ...)",
             path,
         )
+    _check_units(raw.meta["units"], path)
+    if not len(raw):
+        raise InputError("has no rows; there is nothing to score", path)
     columns = {ours: np.asarray(raw[name]) for name, ours in _NAMES.items() if name in raw.colnames}
     lacks = [name for name in _NAMES.values() if name not in columns]
     columns.setdefault("flux", columns.get("peak", np.zeros(0)))
@@ -125,24 +133,58 @@ def read_submission(path: str | os.PathLike[str]) -> Table:
         number = np.arange(1, len(raw) + 1)
     columns["id"] = number
     meta: dict[str, Any] = {"lacks": lacks, "columns": raw.meta["columns"]}
-    if {"ra_core", "core_fraction", "size", "class", "maj", "min", "pa", "int_flux"} <= set(raw.colnames):
-        meta["sdc1"] = _as_sdc1(raw)
+    told = _as_sdc1(raw)
+    if told is not None:
+        meta["sdc1"] = told
+        factor = gauss_factor(told["size"])
+        columns |= {"major_deconvolved": told["b_maj"] * factor, "minor_deconvolved": told["b_min"] * factor}
+        for name in ("major", "minor"):
+            columns[name] = np.full(len(raw), np.nan)
+    elif "class" in columns:
+        columns["class"] = np.array([_class(value) for value in columns["class"]], dtype=str)
     return submission_table(columns, meta)
 
 
-def _as_sdc1(raw: Table) -> dict[str, Any] | None:
-    """The arrays of a catalog that is in the columns of SDC1; None where its classes are words."""
+def short_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """A name for each file, none twice: its stem, with its folder's before it, or numbered, where that is needed."""
+    files = [Path(path) for path in paths]
+    for names in ([one.stem for one in files], [f"{one.resolve().parent.name}-{one.stem}" for one in files]):
+        if len(set(names)) == len(names) and "truth" not in names:
+            return names
+    return [f"{one.stem}-{number}" for number, one in enumerate(files, start=1)]
+
+
+def _check_units(told: Mapping[str, str], path: Path) -> None:
+    """Refuse units that no factor turns into those needed; per beam or not makes no difference."""
+    for name, text in told.items():
+        needed, unit = UNITS[name], u.Unit(text, parse_strict="silent") if text else None
+        if unit is None or needed is None or name not in _NAMES:
+            continue
+        if not any(unit.is_equivalent(kind) for kind in (needed, needed * u.beam, needed / u.beam)):
+            raise InputError(f"column {_NAMES[name]} is in {text}; needed is {needed}", path)
+
+
+def _class(text: str) -> str:
+    """Our name of a class, by which aliases are known too; other words as they are."""
     try:
-        kind = np.array([float(value) for value in raw["class"]])
-    except ValueError:
-        return None
+        return class_name(parse_class(text)) if text else ""
+    except InputError:
+        return text
+
+
+def _as_sdc1(raw: Table) -> dict[str, Any] | None:
+    """The arrays of a catalog that is in the columns of SDC1; None for others."""
     names = {
         "id": "id", "ra_core": "ra_core", "dec_core": "dec_core", "ra_cent": "ra", "dec_cent": "dec",
         "flux": "int_flux", "core_frac": "core_fraction", "b_maj": "maj", "b_min": "min", "pa": "pa", "size": "size",
     }  # fmt: skip
-    return {name: np.asarray(raw[ours], float) for name, ours in names.items() if ours in raw.colnames} | {
-        "class": kind
-    }
+    if not {"class", *names.values()} <= set(raw.colnames):
+        return None
+    try:
+        kind = np.array([float(value) for value in raw["class"]])
+    except ValueError:
+        return None
+    return {name: np.asarray(raw[ours], float) for name, ours in names.items()} | {"class": kind}
 
 
 def write_regions(path: str | os.PathLike[str], table: Table) -> Path:

@@ -1,0 +1,207 @@
+"""A truth package, the hidden half of a challenge or a catalog of SDC1 to what a score compares with."""
+
+import math
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from radiff.challenge.geometry import SkyGrid, Values
+from radiff.challenge.sdc1 import sdc1_beam
+from radiff.challenge.submission import read_submission
+from radiff.errors import InputError
+from radiff.files import read_json
+from radiff.masks import read_annotation
+from radiff.sky import HeaderWarning, MapReader
+from radiff.sky.sdc1 import sdc1_columns
+from radiff.sky.truth import TRUTH_FILES, read_truth
+
+HIDDEN, SETTINGS = "hidden", "challenge.json"
+"""Of a challenge: the organisers' folder, and what it knows beside the truth."""
+REAL_SOURCES = "real_sources.json"
+_IMAGES = ("map.fits", "classes.fits", "sources.fits", "instances.fits")
+_TEXT = (".txt", ".csv", ".dat", ".vot", ".xml")
+_COLUMNS = (
+    "ra", "dec", "ra_peak", "dec_peak", "flux", "peak", "rms", "snr", "major", "minor", "major_deconvolved",
+    "minor_deconvolved", "pa", "core_fraction",
+)  # fmt: skip
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What truly is on a map.
+
+    Attributes
+    ----------
+    name : str
+    columns : dict of str to array (n,)
+        Those of `radiff.sky.truth`, plain: id, class (text), ra, dec, ra_peak, dec_peak (deg), flux (Jy), peak, rms
+        (Jy/beam), snr, major, minor, major_deconvolved, minor_deconvolved (arcsec), pa (deg), core_fraction.
+    beam : (float, float)
+        Major and minor FWHM, arcsec.
+    area : float
+        Square degrees that are judged; NaN where unknown.
+    grid : SkyGrid, optional
+        Of the map.
+    training : (y0, y1, x0, x1), optional
+        Pixels whose truth is public.
+    real : list of SourceObject
+        Sources of the map itself.
+    sdc1 : dict, optional
+        Columns of SDC1 as they are in the file.
+    """
+
+    name: str
+    columns: Mapping[str, NDArray[Any]]
+    beam: tuple[float, float]
+    area: float = math.nan
+    grid: SkyGrid | None = None
+    training: Box | None = None
+    real: list[Any] = field(default_factory=list)
+    sdc1: dict[str, Values] | None = None
+
+    def __len__(self) -> int:
+        return len(self.columns["ra"])
+
+    @property
+    def spurious(self) -> NDArray[np.bool_]:
+        """Rows that are artefacts, which nobody should find."""
+        return np.asarray(self.columns["class"] == "spurious")
+
+    def pixels(self, ra: Values, dec: Values) -> tuple[Values, Values] | None:
+        """Positions on the map, (x, y); None where there is no map."""
+        return None if self.grid is None else self.grid.pixels(ra, dec)
+
+    def in_training(self, ra: Values, dec: Values) -> NDArray[np.bool_]:
+        """Whether positions lie in the training area."""
+        at = self.pixels(ra, dec)
+        if at is None or self.training is None:
+            return np.zeros(len(ra), bool)
+        y0, y1, x0, x1 = self.training
+        with np.errstate(invalid="ignore"):
+            return (at[0] >= x0 - 0.5) & (at[0] < x1 - 0.5) & (at[1] >= y0 - 0.5) & (at[1] < y1 - 0.5)
+
+    def off_the_map(self, ra: Values, dec: Values) -> NDArray[np.bool_]:
+        """Whether positions lie off the map."""
+        at = self.pixels(ra, dec)
+        if at is None or self.grid is None:
+            return np.zeros(len(ra), bool)
+        ny, nx = self.grid.shape
+        with np.errstate(invalid="ignore"):
+            return ~((at[0] >= -0.5) & (at[0] < nx - 0.5) & (at[1] >= -0.5) & (at[1] < ny - 0.5))
+
+    def on_real(self, ra: Values, dec: Values) -> NDArray[np.bool_]:
+        """Whether positions lie on a source of the map itself, or within half a beam of its mask."""
+        result = np.zeros(len(ra), bool)
+        at = self.pixels(ra, dec)
+        if at is None or self.grid is None or not self.real:
+            return result
+        x, y = (np.nan_to_num(one, nan=-1e9).round().astype(np.int64) for one in at)
+        rim = max(1, math.ceil(0.5 * self.grid.beam_width))
+        disk = np.hypot(*np.mgrid[-rim : rim + 1, -rim : rim + 1]) <= rim
+        for one in self.real:
+            top, left = one.y0 - rim, one.x0 - rim
+            height, width = (length + 2 * rim for length in one.stamp.shape)
+            near = np.flatnonzero((y >= top) & (y < top + height) & (x >= left) & (x < left + width))
+            if near.size:
+                grown = ndimage.binary_dilation(np.pad(one.stamp, rim), disk)
+                result[near] |= grown[y[near] - top, x[near] - left]
+        return result
+
+    def as_sdc1(self, rows: NDArray[np.bool_]) -> dict[str, Values]:
+        """Columns of SDC1 of some rows; ids are those of the truth."""
+        if self.sdc1 is not None:
+            return {name: values[rows] for name, values in self.sdc1.items()}
+        columns = sdc1_columns({name: values[rows] for name, values in self.columns.items()}, self.beam)
+        return columns | {"id": np.asarray(self.columns["id"][rows], float)}
+
+
+def read_answer(path: str | os.PathLike[str], frequency: int | None = None) -> Answer:
+    """Read the truth that submissions are scored against.
+
+    Parameters
+    ----------
+    path : path-like
+        A challenge or its hidden folder, a truth package of `radiff populate`, its truth.fits or truth.ecsv, or a text
+        catalog in the columns of SDC1.
+    frequency : int, optional
+        MHz; which beam a catalog of SDC1 belongs to.
+
+    Raises
+    ------
+    InputError
+        For something else; without sources; without a beam.
+    """
+    path = Path(path)
+    if (path / HIDDEN).is_dir():
+        path = path / HIDDEN
+    if path.is_dir() and not any((path / name).is_file() for name in TRUTH_FILES):
+        raise InputError(
+            f"is a folder without {' or '.join(TRUTH_FILES)}; give a challenge, its hidden folder, or a truth package"
+            " of 'radiff populate'",
+            path,
+        )
+    if path.suffix.lower() in _TEXT:
+        return _sdc1_answer(path, frequency)
+    table = read_truth(path)
+    folder = path if path.is_dir() else path.parent
+    columns: dict[str, NDArray[Any]] = {
+        name: np.asarray(getattr(table[name], "value", table[name]), float) for name in ("id", *_COLUMNS)
+    }
+    columns["class"] = np.asarray(table["class"]).astype(str)
+    if not (columns["class"] != "spurious").any():
+        raise InputError("holds no sources; there is nothing to be found", path)
+    grid = _grid(folder)
+    beam = tuple(float(table.meta.get(key, math.nan)) * 3600.0 for key in ("BMAJ", "BMIN"))
+    if not all(value > 0 for value in beam):
+        if grid is None:
+            raise InputError("has no BMAJ and BMIN (deg) in its header; add those of the map", path)
+        beam = (grid.beam.maj, grid.beam.min)
+    settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
+    window = settings.get("training", {}).get("window") if isinstance(settings.get("training"), dict) else None
+    real = read_annotation(folder / REAL_SOURCES).objects if (folder / REAL_SOURCES).is_file() and grid else []
+    area = float(table.meta.get("AREADEG2", math.nan))
+    if window is not None and grid is not None:
+        area *= 1.0 - (window[1] - window[0]) * (window[3] - window[2]) / math.prod(grid.shape)
+    return Answer(
+        str(settings.get("name", folder.resolve().name)), columns, (beam[0], beam[1]), area, grid,
+        None if window is None else (int(window[0]), int(window[1]), int(window[2]), int(window[3])), list(real),
+    )  # fmt: skip
+
+
+def _grid(folder: Path) -> SkyGrid | None:
+    """The grid of the first image that lies beside a truth."""
+    for name in _IMAGES:
+        if (folder / name).is_file():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", HeaderWarning)  # a class mask has no unit and no beam
+                with MapReader(folder / name) as reader:
+                    if reader.wcs is not None and reader.beam is not None:
+                        return SkyGrid.of(reader)
+    return None
+
+
+def _sdc1_answer(path: Path, frequency: int | None) -> Answer:
+    """A catalog in the columns of SDC1."""
+    table = read_submission(path)
+    told = table.meta.get("sdc1")
+    if told is None:
+        raise InputError(
+            f"is neither a truth table nor a catalog of SDC1; it has {', '.join(table.meta['columns'])}", path
+        )
+    if frequency is None:
+        raise InputError("is a catalog of SDC1, which tells no beam; give --sdc1-frequency 560, 1400 or 9200", path)
+    columns = {name: np.asarray(table[name]) for name in ("id", "class", *_COLUMNS) if name in table.colnames}
+    columns["core_fraction"] = told["core_frac"]
+    beam = sdc1_beam(frequency)
+    for name in ("major", "minor"):
+        columns[name] = np.hypot(columns[f"{name}_deconvolved"], beam)
+    return Answer(path.stem, columns, (beam, beam), sdc1=told)

@@ -1,0 +1,1 @@
+"""Scores to a page with plots, and to tables."""

@@ -1,0 +1,146 @@
+"""Scores to one HTML page that opens from disk, to score.json, and to tables of matches. Measures nothing."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Column, Table
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from radiff.challenge.matching import Match
+from radiff.challenge.report.plots import color_of, draw_plots
+from radiff.challenge.scoring import Scored, Scores
+from radiff.challenge.sdc1 import PARTS
+from radiff.challenge.submission import write_submission
+from radiff.files import make_folder, write_json, write_text
+from radiff.pages import number
+from radiff.sky.sdc1 import write_sdc1
+
+PAGE, FIGURES = "report.html", "score.json"
+FORMAT = 1
+
+
+def write_report(folder: str | os.PathLike[str], scores: Scores) -> Path:
+    """Write ``report.html``, ``score.json``, ``matches/NAME.fits``, ``truth.fits`` and ``sdc1/*.txt`` into `folder`.
+
+    Raises
+    ------
+    InputError
+        Where the folder cannot be written.
+    """
+    folder = make_folder(folder)
+    for name in ("matches", "sdc1"):
+        make_folder(folder / name)
+    for one in scores.entries:
+        write_submission(folder / "matches" / f"{one.name}.fits", match_table(scores, one))
+        write_sdc1(folder / "sdc1" / f"{one.name}.txt", one.sdc1_table)
+    write_sdc1(folder / "sdc1" / "truth.txt", scores.truth_sdc1)
+    write_submission(folder / "truth.fits", truth_table(scores))
+    write_json(folder / FIGURES, to_json(scores))
+    write_text(folder / PAGE, render(scores))
+    return folder / PAGE
+
+
+def to_json(scores: Scores) -> dict[str, Any]:
+    """All figures as plain values."""
+    return {
+        "kind": "score",
+        "format": FORMAT,
+        "settings": scores.settings,
+        "edges": {name: values.tolist() for name, values in scores.edges.items()},
+        "submissions": [one.figures for one in scores.entries],
+    }
+
+
+def match_table(scores: Scores, one: Scored) -> Table:
+    """A submission with what was found out of each of its rows."""
+    table = one.table.copy()
+    table.meta = {}
+    ids = np.asarray(scores.answer.columns["id"]).astype(np.int64)
+    table["status"] = Column(
+        one.match.found, description="matched, duplicate, spurious, false, or why it is not judged"
+    )
+    near = one.match.near
+    table["truth_id"] = Column(
+        np.where(near >= 0, ids[np.maximum(near, 0)], -1), description="id of the true source it belongs to; -1: none"
+    )
+    rows = one.match.pairs[:, 1]
+    for name, unit in (("separation", u.arcsec), ("flux_ratio", None)):
+        values = np.full(len(table), np.nan)
+        values[rows] = one.pairs["flux" if name == "flux_ratio" else name]
+        table[name] = Column(values, unit=unit, description="of matched rows: measured against true")
+    return table
+
+
+def truth_table(scores: Scores) -> Table:
+    """The truth with what became of each row in each submission."""
+    columns = scores.answer.columns
+    table = Table({name: columns[name] for name in ("id", "class", "ra", "dec", "flux", "snr", "major")})
+    for name, unit in (("ra", u.deg), ("dec", u.deg), ("flux", u.Jy), ("major", u.arcsec)):
+        table[name].unit = unit
+    for one in scores.entries:
+        table[one.name] = Column(one.match.truth, description="found, blended, missed, artefact or training")
+        table[f"{one.name}_id"] = Column(_found_ids(one.table, one.match), description="id of the detection; -1: none")
+    return table
+
+
+def _found_ids(table: Table, match: Match) -> np.ndarray:
+    ids = np.full(len(match.truth), -1, np.int64)
+    ids[match.pairs[:, 0]] = np.asarray(table["id"])[match.pairs[:, 1]]
+    return ids
+
+
+def render(scores: Scores, overview: str = "") -> str:
+    """The page, with all plots inside."""
+    environment = Environment(
+        loader=PackageLoader("radiff.challenge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"share": share_text, "spread": spread_text, "number": number_text}
+    return environment.get_template("report.html").render(
+        settings=scores.settings,
+        entries=[one.figures | {"color": color_of(k)} for k, one in enumerate(scores.entries)],
+        all_plots=draw_plots(scores),
+        parts=PARTS,
+        map=overview,
+    )
+
+
+def number_text(value: float | None) -> str:
+    """A number, or a dash where it is not known."""
+    return "-" if value is None else number(value)
+
+
+def share_text(share: dict[str, Any]) -> str:
+    """``0.912 [0.880, 0.938]``."""
+    if share["value"] is None:
+        return "-"
+    return f"{share['value']:.3f} [{share['low']:.3f}, {share['high']:.3f}]"
+
+
+def spread_text(spread: dict[str, Any]) -> str:
+    """``1.003 ± 0.021``."""
+    if spread["median"] is None:
+        return "-"
+    return f"{spread['median']:.3f} ± {spread['scatter']:.3f}"
+
+
+def text_lines(scores: Scores) -> Iterator[str]:
+    """The summary as text."""
+    settings = scores.settings
+    kinds = ", ".join(f"{count:,} {name}" for name, count in settings["classes"].items())
+    yield f"{settings['sources']:,} sources to be found ({kinds})"
+    width = max(len("submission"), *(len(one.name) for one in scores.entries))
+    heads = ("found", "matched", "completeness", "reliability", "flux ratio", "SDC1 score")
+    widths = (7, 8, 20, 20, 15, 10)
+    yield f"{'submission':{width}s} " + "  ".join(f"{h:>{w}s}" for h, w in zip(heads, widths, strict=True))
+    for one in scores.entries:
+        f = one.figures
+        cells = (
+            f"{f['judged']}", f"{f['detections']['matched']}", share_text(f["completeness"]),
+            share_text(f["reliability"]), spread_text(f["errors"]["flux"]["bright"]), f"{one.sdc1.value:.2f}",
+        )  # fmt: skip
+        yield f"{one.name:{width}s} " + "  ".join(f"{cell:>{w}s}" for cell, w in zip(cells, widths, strict=True))

@@ -1,0 +1,146 @@
+"""Scores to plots that stand in a page. Measures nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from radiff.challenge.scoring import BY, Scores
+from radiff.pages import svg_address
+
+COLORS = ("#1b6ca8", "#d1495b", "#2e8b57", "#8e5ea2", "#e08e0b", "#17a2a2", "#555555", "#b5651d")
+_NAMES = {"snr": "signal-to-noise", "flux": "flux", "size": "size"}
+_ROWS = {"completeness": "true sources", "reliability": "detections"}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture with its text: `address` is a data: URL."""
+
+    title: str
+    caption: str
+    address: str
+    section: str
+
+
+def color_of(number: int) -> str:
+    """Of submission `number`, from 0."""
+    return COLORS[number % len(COLORS)]
+
+
+def draw_plots(scores: Scores) -> list[Plot]:
+    """All plots of a page."""
+    return list(_plots(scores))
+
+
+def _plots(scores: Scores) -> Iterator[Plot]:
+    figures = [one.figures for one in scores.entries]
+    for what, counted in _ROWS.items():
+        for axis, label in BY.items():
+            if not np.isfinite(_counts(figures, what, axis)).any():
+                continue
+            text = (
+                f"Bands: 95 % interval. Grey: number of {counted} a bin."
+                if what == "completeness"
+                else "Bands: 95 % interval. As the submission tells it."
+            )
+            yield Plot(
+                f"{what[0].upper()}{what[1:]} against {_NAMES[axis]}", text,
+                svg_address(_shares, (scores, figures, what, axis, label)), what,
+            )  # fmt: skip
+    for column, title, label in (
+        ("flux", "Flux: measured over true", "measured / true flux"),
+        ("separation", "Error of position", "distance (arcsec)"),
+        ("major", "Size on the map: measured over true", "measured / true major FWHM"),
+    ):
+        if any(any(one["curves"]["errors"][column]["n"]) for one in figures):
+            text = "Median and 16th to 84th percentile of matched sources, in bins of at least three."
+            yield Plot(title, text, svg_address(_errors, (scores, figures, column, label)), "errors")
+    if any(len(one.match.pairs) for one in scores.entries):
+        text = "Measured less true position of matched sources; the circle is the beam's half width."
+        yield Plot("Offsets", text, svg_address(_offsets, scores), "errors")
+
+
+def _counts(figures: Sequence[dict[str, Any]], what: str, axis: str) -> np.ndarray:
+    values = [one["curves"][what][axis]["all"]["value"] for one in figures]
+    return np.array([[np.nan if v is None else v for v in each] for each in values], float)
+
+
+def _middles(edges: np.ndarray) -> np.ndarray:
+    return np.sqrt(edges[:-1] * edges[1:])
+
+
+def _shares(axes: Axes, told: tuple[Scores, Sequence[dict[str, Any]], str, str, str]) -> None:
+    scores, figures, what, axis, label = told
+    edges = scores.edges[axis]
+    if what == "completeness":
+        behind = axes.twinx()
+        behind.stairs(figures[0]["curves"][what][axis]["all"]["of"], edges, fill=True, color="#e3e3e3")
+        behind.set_ylabel("true sources", color="#999999")
+        behind.tick_params(axis="y", colors="#999999")
+        behind.spines["right"].set_visible(True)
+        behind.spines["right"].set_color("#cccccc")
+        behind.set_zorder(0)
+        axes.set_zorder(1)
+        axes.patch.set_visible(False)
+    for number, one in enumerate(figures):
+        curve = one["curves"][what][axis]["all"]
+        value, low, high = (np.array([np.nan if v is None else v for v in curve[k]]) for k in ("value", "low", "high"))
+        seen = np.isfinite(value)
+        axes.plot(_middles(edges)[seen], value[seen], "o-", ms=3, lw=1.2, color=color_of(number), label=one["name"])
+        axes.fill_between(_middles(edges)[seen], low[seen], high[seen], color=color_of(number), alpha=0.15, lw=0)
+    axes.set(xscale="log", xlabel=label, ylabel=what, ylim=(-0.03, 1.03), xlim=(edges[0], edges[-1]))
+    _plain_ticks(axes, axis)
+    axes.legend(fontsize=7)
+
+
+def _plain_ticks(axes: Axes, axis: str) -> None:
+    """1, 2, 5, 10, ... in place of powers, where they are few."""
+    if axis == "flux":
+        return
+    low, high = axes.get_xlim()
+    ticks = [k * 10.0**power for power in range(-2, 6) for k in (1, 2, 5) if low <= k * 10.0**power <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+
+
+def _errors(axes: Axes, told: tuple[Scores, Sequence[dict[str, Any]], str, str]) -> None:
+    scores, figures, column, label = told
+    edges = scores.edges["error"]
+    wide = np.log(edges[1] / edges[0])
+    for number, one in enumerate(figures):
+        curve = one["curves"]["errors"][column]
+        rows = np.array([k for k, n in enumerate(curve["n"]) if n >= 3], int)
+        if not rows.size:
+            continue
+        low, middle, high = (np.array(curve[k], float)[rows] for k in ("low", "median", "high"))
+        shift = np.exp(wide * 0.5 * (number - (len(figures) - 1) / 2) / max(len(figures), 3))
+        axes.errorbar(
+            _middles(edges)[rows] * shift, middle, [middle - low, high - middle], fmt="o", ms=3, lw=1,
+            color=color_of(number), label=one["name"],
+        )  # fmt: skip
+    if column != "separation":
+        axes.axhline(1.0, color="#888888", lw=0.7, zorder=0)
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set(xscale="log", xlabel="true signal-to-noise", ylabel=label, xlim=(edges[0], edges[-1]))
+    _plain_ticks(axes, "snr")
+    axes.legend(fontsize=7)
+
+
+def _offsets(axes: Axes, scores: Scores) -> None:
+    reach = 0.0
+    for number, one in enumerate(scores.entries):
+        axes.plot(one.pairs["d_ra"], one.pairs["d_dec"], ".", ms=2.5, alpha=0.6, color=color_of(number), label=one.name)
+        far = np.abs(np.concatenate([one.pairs["d_ra"], one.pairs["d_dec"]]))
+        reach = max(reach, float(np.percentile(far, 99)) if len(far) else 0.0)
+    half = 0.5 * float(np.sqrt(np.prod(scores.answer.beam)))
+    angle = np.linspace(0, 2 * np.pi, 100)
+    axes.plot(half * np.cos(angle), half * np.sin(angle), color="#888888", lw=0.8)
+    limit = 1.1 * max(reach, half)
+    axes.axhline(0, color="#bbbbbb", lw=0.6, zorder=0)
+    axes.axvline(0, color="#bbbbbb", lw=0.6, zorder=0)
+    axes.set(xlim=(limit, -limit), ylim=(-limit, limit), xlabel="east (arcsec)", ylabel="north (arcsec)", aspect=1)
+    axes.legend(fontsize=7, markerscale=3, loc="upper left", bbox_to_anchor=(1.0, 1.0))
