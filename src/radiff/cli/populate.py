@@ -84,7 +84,7 @@ def populate(
         _pair(compact_size, "--compact-size"),
         seed,
     )
-    own, image = _beam(beam), int(hdu) if hdu is not None and hdu.isdigit() else hdu
+    own, image = None if beam is None else parse_beam(beam), int(hdu) if hdu is not None and hdu.isdigit() else hdu
     if dry_run:
         _say_plan(background, output, options, stamps, catalog, image, own)
         return
@@ -185,11 +185,10 @@ def _pair(text: str, option: str) -> tuple[float, float]:
     return low, high
 
 
-def _beam(text: str | None) -> "Beam | None":
+def parse_beam(text: str) -> "Beam":
+    """``maj,min,pa`` in arcsec, arcsec, deg."""
     from radiff.sky import Beam
 
-    if text is None:
-        return None
     try:
         maj, minor, pa = (float(part) for part in text.split(","))
     except ValueError as error:
