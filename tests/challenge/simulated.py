@@ -96,7 +96,7 @@ def write_package(
     columns = sizes | {
         "id": np.arange(1, len(at) + 1), "name": [f"S{n + 1}" for n in range(len(at))], "class": kind, "ra": ra,
         "dec": dec, "x": x, "y": y, "ra_peak": ra, "dec_peak": dec, "flux": flux, "peak": RMS * ratio,
-        "rms": np.full(len(at), RMS), "snr": ratio, "core_fraction": np.where(kind == "compact", 1.0, 0.0),
+        "rms": np.full(len(at), RMS), "snr": ratio, "core_fraction": RMS * ratio / flux,
         "k": ratio, "seed": 7_000_001 + np.arange(len(at)), "stamp_seed": 8_000_001 + np.arange(len(at)),
     }  # fmt: skip
     top = header(shape, **cards)

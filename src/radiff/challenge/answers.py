@@ -52,7 +52,9 @@ class Answer:
     grid : SkyGrid, optional
         Of the map.
     training : (y0, y1, x0, x1), optional
-        Pixels whose truth is public.
+        Pixels whose truth is public: not judged.
+    window : (y0, y1, x0, x1), optional
+        Pixels that alone are judged, as those of a training area.
     real : list of SourceObject
         Sources of the map itself.
     sdc1 : dict, optional
@@ -65,6 +67,7 @@ class Answer:
     area: float = math.nan
     grid: SkyGrid | None = None
     training: Box | None = None
+    window: Box | None = None
     real: list[Any] = field(default_factory=list)
     sdc1: dict[str, Values] | None = None
 
@@ -82,21 +85,21 @@ class Answer:
 
     def in_training(self, ra: Values, dec: Values) -> NDArray[np.bool_]:
         """Whether positions lie in the training area."""
-        at = self.pixels(ra, dec)
-        if at is None or self.training is None:
-            return np.zeros(len(ra), bool)
-        y0, y1, x0, x1 = self.training
-        with np.errstate(invalid="ignore"):
-            return (at[0] >= x0 - 0.5) & (at[0] < x1 - 0.5) & (at[1] >= y0 - 0.5) & (at[1] < y1 - 0.5)
+        return self._inside(ra, dec, self.training) if self.training else np.zeros(len(ra), bool)
 
     def off_the_map(self, ra: Values, dec: Values) -> NDArray[np.bool_]:
-        """Whether positions lie off the map."""
-        at = self.pixels(ra, dec)
-        if at is None or self.grid is None:
+        """Whether positions lie off the map, or off what is judged of it."""
+        if self.grid is None:
             return np.zeros(len(ra), bool)
-        ny, nx = self.grid.shape
+        return ~self._inside(ra, dec, self.window or (0, self.grid.shape[0], 0, self.grid.shape[1]))
+
+    def _inside(self, ra: Values, dec: Values, box: Box) -> NDArray[np.bool_]:
+        at = self.pixels(ra, dec)
+        if at is None:
+            return np.zeros(len(ra), bool)
+        y0, y1, x0, x1 = box
         with np.errstate(invalid="ignore"):
-            return ~((at[0] >= -0.5) & (at[0] < nx - 0.5) & (at[1] >= -0.5) & (at[1] < ny - 0.5))
+            return np.asarray((at[0] >= x0 - 0.5) & (at[0] < x1 - 0.5) & (at[1] >= y0 - 0.5) & (at[1] < y1 - 0.5))
 
     def on_real(self, ra: Values, dec: Values) -> NDArray[np.bool_]:
         """Whether positions lie on a source of the map itself, or within half a beam of its mask."""
@@ -159,31 +162,40 @@ def read_answer(path: str | os.PathLike[str], frequency: int | None = None) -> A
     columns["class"] = np.asarray(table["class"]).astype(str)
     if not (columns["class"] != "spurious").any():
         raise InputError("holds no sources; there is nothing to be found", path)
-    grid = _grid(folder)
+    settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
+    grid = _grid([folder / settings["map"]] if "map" in settings else [folder / name for name in _IMAGES])
     beam = tuple(float(table.meta.get(key, math.nan)) * 3600.0 for key in ("BMAJ", "BMIN"))
     if not all(value > 0 for value in beam):
         if grid is None:
             raise InputError("has no BMAJ and BMIN (deg) in its header; add those of the map", path)
         beam = (grid.beam.maj, grid.beam.min)
-    settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
-    window = settings.get("training", {}).get("window") if isinstance(settings.get("training"), dict) else None
     real = read_annotation(folder / REAL_SOURCES).objects if (folder / REAL_SOURCES).is_file() and grid else []
+    training, window = (_box(settings.get(key)) for key in ("training", "window"))
     area = float(table.meta.get("AREADEG2", math.nan))
-    if window is not None and grid is not None:
-        area *= 1.0 - (window[1] - window[0]) * (window[3] - window[2]) / math.prod(grid.shape)
+    if grid is not None:
+        share = _pixels(window) / math.prod(grid.shape) if window else 1.0
+        area *= share - _pixels(training) / math.prod(grid.shape)
     return Answer(
-        str(settings.get("name", folder.resolve().name)), columns, (beam[0], beam[1]), area, grid,
-        None if window is None else (int(window[0]), int(window[1]), int(window[2]), int(window[3])), list(real),
+        str(settings.get("name", folder.resolve().name)), columns, (beam[0], beam[1]), area, grid, training, window,
+        list(real),
     )  # fmt: skip
 
 
-def _grid(folder: Path) -> SkyGrid | None:
-    """The grid of the first image that lies beside a truth."""
-    for name in _IMAGES:
-        if (folder / name).is_file():
+def _box(told: Any) -> Box | None:
+    return (int(told[0]), int(told[1]), int(told[2]), int(told[3])) if told else None
+
+
+def _pixels(box: Box | None) -> int:
+    return (box[1] - box[0]) * (box[3] - box[2]) if box else 0
+
+
+def _grid(images: list[Path]) -> SkyGrid | None:
+    """The grid of the first of these images that there is."""
+    for path in images:
+        if path.is_file():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", HeaderWarning)  # a class mask has no unit and no beam
-                with MapReader(folder / name) as reader:
+                with MapReader(path) as reader:
                     if reader.wcs is not None and reader.beam is not None:
                         return SkyGrid.of(reader)
     return None

@@ -42,9 +42,9 @@ def _plots(scores: Scores) -> Iterator[Plot]:
             if not np.isfinite(_counts(figures, what, axis)).any():
                 continue
             text = (
-                f"Bands: 95 % interval. Grey: number of {counted} a bin."
+                f"Bars: 95 % interval. Grey: number of {counted} a bin."
                 if what == "completeness"
-                else "Bands: 95 % interval. As the submission tells it."
+                else "Bars: 95 % interval. As the submission tells it."
             )
             yield Plot(
                 f"{what[0].upper()}{what[1:]} against {_NAMES[axis]}", text,
@@ -72,6 +72,11 @@ def _middles(edges: np.ndarray) -> np.ndarray:
     return np.sqrt(edges[:-1] * edges[1:])
 
 
+def _aside(number: int, of: int, edges: np.ndarray) -> float:
+    """Factor by which the points of one of several submissions stand beside the middle of their bins."""
+    return float((edges[1] / edges[0]) ** (0.5 * (number - (of - 1) / 2) / max(of, 3)))
+
+
 def _shares(axes: Axes, told: tuple[Scores, Sequence[dict[str, Any]], str, str, str]) -> None:
     scores, figures, what, axis, label = told
     edges = scores.edges[axis]
@@ -89,8 +94,9 @@ def _shares(axes: Axes, told: tuple[Scores, Sequence[dict[str, Any]], str, str, 
         curve = one["curves"][what][axis]["all"]
         value, low, high = (np.array([np.nan if v is None else v for v in curve[k]]) for k in ("value", "low", "high"))
         seen = np.isfinite(value)
-        axes.plot(_middles(edges)[seen], value[seen], "o-", ms=3, lw=1.2, color=color_of(number), label=one["name"])
-        axes.fill_between(_middles(edges)[seen], low[seen], high[seen], color=color_of(number), alpha=0.15, lw=0)
+        at = (_middles(edges) * _aside(number, len(figures), edges))[seen]
+        axes.plot(at, value[seen], "o-", ms=3, lw=1.0, color=color_of(number), label=one["name"])
+        axes.vlines(at, low[seen], high[seen], color=color_of(number), alpha=0.45, lw=1.0)
     axes.set(xscale="log", xlabel=label, ylabel=what, ylim=(-0.03, 1.03), xlim=(edges[0], edges[-1]))
     _plain_ticks(axes, axis)
     axes.legend(fontsize=7)
@@ -109,14 +115,13 @@ def _plain_ticks(axes: Axes, axis: str) -> None:
 def _errors(axes: Axes, told: tuple[Scores, Sequence[dict[str, Any]], str, str]) -> None:
     scores, figures, column, label = told
     edges = scores.edges["error"]
-    wide = np.log(edges[1] / edges[0])
     for number, one in enumerate(figures):
         curve = one["curves"]["errors"][column]
         rows = np.array([k for k, n in enumerate(curve["n"]) if n >= 3], int)
         if not rows.size:
             continue
         low, middle, high = (np.array(curve[k], float)[rows] for k in ("low", "median", "high"))
-        shift = np.exp(wide * 0.5 * (number - (len(figures) - 1) / 2) / max(len(figures), 3))
+        shift = _aside(number, len(figures), edges)
         axes.errorbar(
             _middles(edges)[rows] * shift, middle, [middle - low, high - middle], fmt="o", ms=3, lw=1,
             color=color_of(number), label=one["name"],
