@@ -22,6 +22,18 @@ def test_features_are_512_numbers_whatever_the_size():
             assert network(torch.randn(2, 1, size, size)).shape == (2, 512)
 
 
+def test_compressed_features_are_means_of_logarithms():
+    torch.manual_seed(0)
+    plain, compressed = (ResNet18(ResNetConfig(widths=(4, 4, 8, 8), compressed=c)).eval() for c in (False, True))
+    compressed.load_state_dict(plain.state_dict())
+    image = torch.randn(2, 1, 64, 64)
+    maps = []
+    plain.stages.register_forward_hook(lambda *call: maps.append(call[2]))
+    with torch.no_grad():
+        torch.testing.assert_close(plain(image), maps[0].mean((-2, -1)))
+        torch.testing.assert_close(compressed(image), torch.log(1 + maps[0]).mean((-2, -1)))
+
+
 def test_config_round_trip():
     config = ResNetConfig(1, (8, 8, 16, 16), 3)
     assert ResNetConfig(**config.to_dict()) == config

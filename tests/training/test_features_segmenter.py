@@ -81,8 +81,25 @@ def test_the_target_moves_in_training_only():
 
 def test_views_of_the_task_have_the_size_asked_for():
     task = FeatureTask(SMALL.model_copy(update={"crop": 24}), SCALING, steps=10)
-    assert task.module.view(batch().images, generator()).shape == (4, 1, 24, 24)
-    assert FeatureTask(SMALL, SCALING, 10).module.view(batch().images, generator()).shape == (4, 1, 32, 32)
+    for view in task.module.views(batch().images, generator()):
+        assert view.shape == (4, 1, 24, 24)
+    for view in FeatureTask(SMALL, SCALING, 10).module.views(batch().images, generator()):
+        assert view.shape == (4, 1, 32, 32)
+
+
+def test_the_network_sees_images_of_its_own_softness():
+    still = {"gain": 0.0, "noise": 0.0, "least_area": 1.0, "plain_share": 0.0}
+    images = torch.asinh(torch.full((2, 1, 32, 32), 30.0) / 4)
+    for softness, wanted in ((0.5, 0.5), (0.0, 4.0)):
+        task = FeatureTask(SMALL.model_copy(update={**still, "softness": softness}), SCALING, 10)
+        seen = []
+        task.backbone.conv1.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
+        task.module.train()(Batch(images, None, None, None, None), generator())
+        task.module.eval()
+        task.embed([Batch(images, None, None, None, None)])
+        for image in seen:
+            torch.testing.assert_close(wanted * torch.sinh(image), torch.full_like(image, 30.0), rtol=1e-4, atol=1e-3)
+        assert len(seen) == 2
 
 
 # ---------------------------------------------------------------- normalisations
@@ -201,7 +218,7 @@ def start(collection, pack):
 def test_a_run_in_seconds(start, tmp_path, network, load):
     assert start(network, tmp_path).step == 8
     manifest = read_manifest(tmp_path / "weights")
-    assert manifest["scaling"] == scaling_config(SnrAsinh())
+    assert manifest["scaling"] == scaling_config(SnrAsinh(1.0 if network == "features" else 4.0))
     assert "loss" in manifest["validation"][network]
     assert all(v.isfinite().all() for v in load(tmp_path / "weights").state_dict().values())
     assert (tmp_path / "sheets" / "0000008.png").read_bytes()[:4] == b"\x89PNG"

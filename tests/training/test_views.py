@@ -40,11 +40,29 @@ def test_resized_views_show_at_least_the_part_asked_for():
     assert (side + windows[:, :, 2].abs().amax(1)).max() <= 1 + 1e-6  # never off the image
 
 
+def test_windows_beside_others_stay_within_reach_and_on_the_image():
+    first = draw_windows(500, generator(), 0.5, 0.36, 0.5)
+    near, far = (draw_windows(500, generator(1), 0.5, 0.36, 0.5, first, reach) for reach in (0.2, 2.0))
+    for windows in (near, far):
+        side = windows[:, :, :2].abs().amax((1, 2))
+        assert (side + windows[:, :, 2].abs().amax(1)).max() <= 1 + 1e-6
+    room = (1 - near[:, :, :2].abs().amax((1, 2)))[:, None]
+    apart = (near[:, :, 2] - first[:, :, 2].clamp(-room, room)).abs()
+    assert 0.19 < apart.max() <= 0.2 + 1e-6  # nearer than that only where the image ends
+    assert (far[:, :, 2] - first[:, :, 2]).abs().max() > 0.7
+
+
 def test_gain_acts_on_the_signal_to_noise():
     image = torch.full((2, 1, 4, 4), 30.0)
     seen = 2 * torch.sinh(jitter(torch.asinh(image / 2), generator(), 0.3, 0.0, 2.0))
     factor = torch.exp(0.3 * torch.randn(2, 1, 1, 1, generator=generator()))
     torch.testing.assert_close(seen, 30 * factor.expand(2, 1, 4, 4), rtol=1e-4, atol=0)
+
+
+def test_views_of_another_softness_show_the_same_signal_to_noise():
+    image = torch.linspace(-3, 300, 32).view(2, 1, 4, 4)
+    seen = jitter(torch.asinh(image / 4), generator(), 0.0, 0.0, 4.0, 0.5)
+    torch.testing.assert_close(seen, torch.asinh(image / 0.5), rtol=1e-4, atol=1e-4)
 
 
 def test_noise_is_in_units_of_the_noise():
