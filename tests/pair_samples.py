@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from radiff.data.collection import Collection
+from radiff.data.collection import Collection, CollectionWriter
 from radiff.masks import AnnotateOptions, annotate
 from radiff.sky import Beam, Cutout
 
@@ -34,6 +34,20 @@ def sky_with(sources, seed):
     cutout.header["CDELT1"], cutout.header["CDELT2"] = -header_scale / 3600, header_scale / 3600
     cutout.header["SURVEY"] = "TEST"
     return cutout, annotate(cutout, None, AnnotateOptions())
+
+
+def known_collection(root) -> Collection:
+    """16 train and 4 val cutouts; two compact sources each, every third with an extended one, four without sources."""
+    writer = CollectionWriter(root)
+    for k in range(20):
+        random = np.random.default_rng((7, k))
+        sources = [(16, 14 + k % 5, float(random.uniform(15, 60)), BEAM), (46, 20, float(random.uniform(15, 60)), BEAM)]
+        if k % 3 == 0:
+            sources.append((30, 46, 30.0, 4 * BEAM))
+        cutout, annotation = sky_with([] if k % 5 == 4 else sources, k)
+        split = "val" if k >= 16 else "train"
+        writer.add("real", f"c{k:02d}", cutout, annotation, split=split, group=str(k), survey="TEST")
+    return writer.finish()
 
 
 class Drawer:

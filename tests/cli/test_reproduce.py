@@ -70,7 +70,7 @@ def test_table_4_with_another_model(run, tmp_path, monkeypatch):
 
 def test_refusals(run):
     for arguments, part in [
-        (["table5"], "'table5' is no table"),
+        (["table2"], "'table2' is no table that can be reproduced; there are: table3, table4, table5"),
         (["table3", "--model", "x"], "give NAME=MODULE:FUNCTION"),
         (["table3", "--model", "x=no_such_module:draw"], "No module named 'no_such_module'"),
         (["table3", "--split", "test"], "no cutout is in the split 'test'"),

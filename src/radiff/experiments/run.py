@@ -24,6 +24,7 @@ from radiff.experiments.work import Setting, Work, native_samples
 from radiff.files import make_folder, read_json, write_json
 from radiff.models.io import find_weights, read_manifest
 from radiff.models.precision import choose_precision
+from radiff.models.segmenter import SEGMENTERS
 from radiff.parallel import Failure
 
 Tell = Callable[[str], None]
@@ -49,8 +50,11 @@ def prepare(
     Raises
     ------
     InputError
-        Where the collection, its splits, a sample or the weights are not there.
+        Where the collection, its splits, a sample, a network or the weights are not there.
     """
+    for name in settings.networks:
+        if name not in SEGMENTERS:
+            raise InputError(f"networks: {name!r} is no segmenter; there are: {', '.join(SEGMENTERS)}")
     opened = Collection.open(collection)
     known = native_samples(opened)
     for name in samples:
