@@ -16,7 +16,7 @@ from radiff.errors import InputError
 from radiff.files import atomic_path, write_text
 from radiff.masks import class_name, parse_class
 from radiff.sky import read_catalog
-from radiff.sky.catalog import UNITS
+from radiff.sky.catalog import ALIASES, UNITS
 from radiff.sky.header import quiet_astropy
 
 
@@ -122,6 +122,10 @@ def read_submission(path: str | os.PathLike[str]) -> Table:
     if not len(raw):
         raise InputError("has no rows; there is nothing to score", path)
     columns = {ours: np.asarray(raw[name]) for name, ours in _NAMES.items() if name in raw.colnames}
+    names = {name.lower() for name in raw.meta["columns"]}
+    called = next((alias for alias, _ in ALIASES["local_rms"] if alias in names), "")
+    if called == "rms" and {"flux", "peak"} & names and not raw.meta["units"]["local_rms"]:
+        columns["rms"] = columns["rms"] * 1e3  # a plain rms is in mJy with FIRST, but beside our names in Jy
     lacks = [name for name in _NAMES.values() if name not in columns]
     columns.setdefault("flux", columns.get("peak", np.zeros(0)))
     columns.setdefault("peak", columns["flux"])
