@@ -1,6 +1,6 @@
 """A collection in, a bigger one out: synthetic pairs of images and masks, checked, counted and marked."""
 
-from radiff.augment.files import REAL, finish_collection, write_coco
+from radiff.augment.files import REAL, check_names, finish_collection, write_coco
 from radiff.augment.gate import LABELS, REASONS, GateOptions, Verdict, judge
 from radiff.augment.journal import Attempt, Journal
 from radiff.augment.pairs import (
@@ -48,6 +48,7 @@ __all__ = [
     "RealMasks",
     "Verdict",
     "augment",
+    "check_names",
     "finish_collection",
     "is_done",
     "judge",

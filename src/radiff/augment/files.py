@@ -49,25 +49,47 @@ def finish_collection(
     return list(listed.values())
 
 
+def check_names(collection: Collection, root: str | os.PathLike[str], mode: str, sample: str) -> None:
+    """Refuse a `sample` or output folder that `finish_collection` could not use: before anything is made.
+
+    Raises
+    ------
+    InputError
+        Where the collection has a sample of that name, or something stands where a folder is to be linked.
+    """
+    root = Path(root)
+    if mode == "none" or root.resolve() == collection.root.resolve():
+        return
+    for name in sample_folders(collection):
+        source, target = (collection.root / name).resolve(), root / name
+        if name == sample:
+            raise InputError(f"the collection has a sample {name!r} already; choose another --sample", source)
+        linked = target.is_symlink() and target.resolve() == source
+        if mode == "link" and not linked and (target.exists() or target.is_symlink()):
+            raise InputError(f"stands where {source} is to be linked; choose another -o, or --real none", target)
+
+
+def sample_folders(collection: Collection) -> list[str]:
+    """Folders of a collection's samples."""
+    return sorted({Path(row.image).parts[0] for row in collection.rows})
+
+
 def bring(collection: Collection, root: Path, mode: str, sample: str) -> None:
     """Link or copy the folders of a collection's samples into `root`.
 
     Raises
     ------
     InputError
-        Where a file or another folder of that name is there, or links cannot be made here.
+        As `check_names`; where links cannot be made here.
     """
-    for name in sorted({Path(row.image).parts[0] for row in collection.rows}):
+    check_names(collection, root, mode, sample)
+    for name in sample_folders(collection):
         source, target = (collection.root / name).resolve(), root / name
-        if name == sample:
-            raise InputError(f"the collection has a sample {name!r} already; choose another --sample", source)
-        if target.is_symlink() and target.resolve() == source:
+        if target.is_symlink():
             continue
         if mode == "copy":
             shutil.copytree(source, target, dirs_exist_ok=True)
             continue
-        if target.exists() or target.is_symlink():
-            raise InputError(f"stands where {source} is to be linked; choose another -o, or --real none", target)
         try:
             target.symlink_to(source, target_is_directory=True)
         except OSError as error:

@@ -85,6 +85,7 @@ def augment(
     wanted = parse_classes(classes)
     check_choices(labels, real, background, masks)
     opened = Collection.open(collection)
+    room.check_names(opened, output, real, sample)
     images = room.RealImages.read(opened, split_names(samples) or None, workers)
     source, about = mask_source(images, masks, wanted, per_image, seed, background, balance, mask_weights, device)
     total = number or (len(source) if masks == "real" and not balance else 1000)  # type: ignore[arg-type]
