@@ -3,9 +3,11 @@
 A network comes in as a function that gives the objects of a map.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from astropy.table import Table
 
@@ -15,7 +17,7 @@ from radiff.challenge.geometry import SkyGrid
 from radiff.challenge.submission import submission_table
 from radiff.errors import InputError
 from radiff.masks import SPURIOUS, SourceObject
-from radiff.sky import MapReader
+from radiff.sky import HeaderWarning, MapReader
 
 FINDERS = ("sep", "pybdsf", "aegean", "segmenter")
 Segment = Callable[[Path], Sequence[SourceObject]]
@@ -71,19 +73,28 @@ def detect(
     """
     options = options or DetectOptions()
     path = Path(path)
-    with MapReader(path) as reader:
-        beam = SkyGrid.of(reader).beam  # before a finder works for minutes
-    if finder == "sep":
-        columns = find_by_sep(path, options.find, options.workers)
-    elif finder in ("pybdsf", "aegean"):
-        columns = find_by_program(path, finder, options.find, options.workers)
-    elif finder == "segmenter" and segment is not None:
-        objects = [one for one in segment(path) if options.spurious or one.class_value != SPURIOUS]
-        columns = measure_objects(path, objects, options.find)
-    else:
-        raise InputError(f"{finder!r} is no finder; finders are {', '.join(FINDERS)}")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with MapReader(path) as reader:
+            beam = SkyGrid.of(reader).beam  # before a finder works for minutes
+    for one in told:  # what an error would have said is not said twice
+        warnings.warn(str(one.message), one.category, stacklevel=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeaderWarning)
+        columns = _columns(path, finder, options, segment)
     meta = {
         "FINDER": finder, "MAP": path.name, "SEEDSNR": options.find.seed_snr, "GROWSNR": options.find.grow_snr,
         "BMAJ": beam.maj / 3600.0, "BMIN": beam.min / 3600.0, "BPA": beam.pa,
     }  # fmt: skip
     return submission_table(columns, meta)
+
+
+def _columns(path: Path, finder: str, options: DetectOptions, segment: Segment | None) -> dict[str, Any]:
+    if finder == "sep":
+        return find_by_sep(path, options.find, options.workers)
+    if finder in ("pybdsf", "aegean"):
+        return find_by_program(path, finder, options.find, options.workers)
+    if finder == "segmenter" and segment is not None:
+        objects = [one for one in segment(path) if options.spurious or one.class_value != SPURIOUS]
+        return measure_objects(path, objects, options.find)
+    raise InputError(f"{finder!r} is no finder; finders are {', '.join(FINDERS)}")

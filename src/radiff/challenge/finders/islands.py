@@ -4,6 +4,7 @@ Each window has a core and an overlap around it, as in `radiff.masks.large`: a s
 core holds its position. Near the border of two cores both may tell of it, and one of the two is dropped.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ from radiff.masks import AnnotateOptions, SourceObject, class_name
 from radiff.masks.classes import COMPACT, EXTENDED
 from radiff.masks.large import MapWindow, plan_map
 from radiff.parallel import run_parallel
-from radiff.sky import MapReader, background_mesh
+from radiff.sky import HeaderWarning, MapReader, background_mesh
 
 _NEAR = 4.0  # pixels; two windows may differ in a position by less
 _EXTENDED = 0.75  # in beams: a source with a longer major axis, deconvolved, is extended
@@ -156,7 +157,10 @@ def catalog_columns(sources: Sequence[Source], grid: SkyGrid) -> dict[str, Any]:
 def _window_sources(path: Path, options: FindOptions, numbered: tuple[int, MapWindow]) -> tuple[int, list[Source]]:
     """Usable pixels of a window, and the sources whose position lies in its core or close to it."""
     number, window = numbered
-    with MapReader(path) as reader:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeaderWarning)  # told once, by the process that waits for this one
+        reader = MapReader(path)
+    with reader:
         grid = SkyGrid.of(reader)
         noise = _noise_of(reader, window, None)
     if noise is None:
