@@ -108,6 +108,20 @@ def test_nothing_to_compare_with_is_not_marked():
     assert not differs(Metric("k", "s", "t", "lower", None, estimate(2.0)))
 
 
+def test_what_is_off_a_known_best_value_is_marked():
+    line = Metric("k", "s", "t", "as real", estimate(1.2), None, "", 1.0)
+    assert differs(line) and not differs(Metric("k", "s", "t", "as real", estimate(1.05), None, "", 1.0))
+    assert Metric.from_json(line.to_json()) == line
+
+
+def test_what_is_best_and_what_stands_beside_is_said(folder, found):
+    page = (folder / PAGE).read_text()
+    ratio = found.metric("flux_peak_all")
+    assert ratio.target == 1.0 and f'<td class="v">1.0</td>\n<td class="v">{figure(ratio.value)}</td>' in page
+    assert page.count("<th>shuffled pairs</th>") == 1 and page.count("<th>real</th>") > 3
+    assert any(line.endswith("best: 1") for line in text_lines(found))
+
+
 def report(images=10, networks="a", **values):
     metrics = [Metric(key, "one", key, better, one, estimate(1.0)).to_json() for key, (better, one) in values.items()]
     settings = {

@@ -66,6 +66,8 @@ class Metric:
         The same figure of real images (against other real ones): the floor, or the ceiling.
     note : str
         What the figure says, or why there is none.
+    target : float, optional
+        What is known to be best, where that is no figure of real images: a ratio of 1.
     """
 
     key: str
@@ -75,11 +77,12 @@ class Metric:
     value: Estimate | None
     real: Estimate | None = None
     note: str = ""
+    target: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
         shown = {"value": self.value, "real": self.real}
-        texts = {name: getattr(self, name) for name in ("key", "section", "title", "better", "note")}
+        texts = {name: getattr(self, name) for name in ("key", "section", "title", "better", "note", "target")}
         return {**texts, **{name: None if e is None else e.to_json() for name, e in shown.items()}}
 
     @classmethod

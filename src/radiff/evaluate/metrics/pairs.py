@@ -116,7 +116,7 @@ def flux_metrics(table: PairTable, seed: int = 0) -> list[Metric]:
             lines += [
                 Metric(f"flux_{kind}_{name}", FLUXES, title + "median", "as real",
                        by_halves(ratios[good], image, len(table.figures["ssim"]), median_ratio, seed), None,
-                       f"objects with a real peak above {BRIGHT:g} rms; 1 is best"),
+                       f"objects with a real peak above {BRIGHT:g} rms", 1.0),
                 Metric(f"flux_scatter_{kind}_{name}", FLUXES, title + "scatter (dex, half of 16 to 84 %)", "lower",
                        by_halves(ratios[good], image, len(table.figures["ssim"]), scatter, seed)),
             ]  # fmt: skip

@@ -217,7 +217,9 @@ def asked_metrics(made: SetTable, seed: int = 0) -> list[Metric]:
         ):
             value = by_halves(logs, image, len(made), figure, seed)
             lines.append(
-                Metric(f"{key}_{kind}", FLUXES, f"{title}, {name}", better, value, None, "1 is best" * (key == "asked"))
+                Metric(
+                    f"{key}_{kind}", FLUXES, f"{title}, {name}", better, value, target=1.0 if key == "asked" else None
+                )
             )
     return lines
 

@@ -88,8 +88,10 @@ def sizes(estimate: Estimate | None) -> str:
 
 
 def differs(metric: Metric) -> bool:
-    """Whether the synthetic images' figure is outside of the real ones': the intervals do not meet."""
+    """Whether the synthetic images' figure is off that of the real ones, or off its target: intervals do not meet."""
     value, real = metric.value, metric.real
+    if real is None and metric.target is not None:
+        real = Estimate(metric.target, metric.target, metric.target, ())
     if value is None or real is None or not (math.isfinite(value.low) and math.isfinite(real.low)):
         return False
     if metric.better == "lower":
@@ -110,6 +112,7 @@ def text_lines(found: Evaluation, keys: Sequence[str] = HEADLINES) -> Iterator[s
             yield f"  {metric.title}: not computed: {metric.note}"
             continue
         real = f"   real: {figure(metric.real)}" if metric.real is not None else ""
+        real += f"   best: {metric.target:g}" if metric.target is not None else ""
         yield f"  {metric.title}: {figure(metric.value)}, n = {sizes(metric.value)}{real}"
 
 
@@ -176,6 +179,8 @@ def compare_reports(reports: Sequence[tuple[str, dict[str, Any]]]) -> str:
             lines += [_row(["", "best", *heads, "real"]), _row(["---"] * (len(heads) + 3))]
         values = [table[key].value if key in table else None for table in tables]
         real = next((table[key].real for table in tables if key in table and table[key].real), None)
+        if real is None and first.target is not None:
+            real = Estimate(first.target, math.nan, math.nan, ())
         best = _best(first, values, real)
         cells = [f"**{figure(v)}**" if k == best else figure(v) for k, v in enumerate(values)]
         lines.append(_row([first.title, first.better, *cells, figure(real)]))
