@@ -40,7 +40,9 @@ def populate(
     slope: Annotated[float, typer.Option(help="Of the power law dN/dS ~ S^-slope.")] = 1.8,
     flux_range: Annotated[str | None, typer.Option(help="low:high in Jy, of power and counts.")] = None,
     counts_file: Annotated[Path | None, typer.Option(help="Source counts: S (Jy), S^2.5 dN/dS (Jy^1.5/sr).")] = None,
-    overlap: Annotated[float, typer.Option(help="Part of the smaller mask two objects may share, 0 to 1.")] = 0.0,
+    overlap: Annotated[
+        float | None, typer.Option(help="Part of the smaller mask two objects may share; default 0, of a catalog 1.")
+    ] = None,
     real: Annotated[str, typer.Option(help="Real sources of the map: clear (kept clear of) or accept.")] = "clear",
     compact_size: Annotated[str, typer.Option(help="low:high, FWHM of compact sources without beam, beams.")] = "0:0.5",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
@@ -79,7 +81,7 @@ def populate(
         positions or ("uniform" if catalog is None else "catalog"),
         cluster_members,
         cluster_radius,
-        overlap,
+        (0.0 if catalog is None else 1.0) if overlap is None else overlap,
         real,
         _pair(compact_size, "--compact-size"),
         seed,
