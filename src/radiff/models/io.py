@@ -22,6 +22,7 @@ from torch import nn
 from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
+from radiff.models.baselines import rival_from
 from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.models.mask_model import MaskModel, MaskModelConfig
 from radiff.models.resnet import ResNet18, ResNetConfig
@@ -54,7 +55,7 @@ def save_weights(
     Parameters
     ----------
     parts : mapping of name to Part
-        ``autoencoder``, ``denoiser``; ``features``; ``segmenter``; ``masks``.
+        ``autoencoder``, ``denoiser``; ``features``; ``segmenter``; ``masks``; ``rival``.
     info : mapping
         JSON values kept in radiff.json: scaling, diffusion, sampling defaults, validation figures.
     dtype : str
@@ -220,6 +221,24 @@ def load_mask_model(folder: str | os.PathLike[str]) -> MaskModel:
     return _filled(MaskModel(MaskModelConfig(**_tuples(read_json(place / "config.json")))), place)
 
 
+def load_rival(folder: str | os.PathLike[str]) -> nn.Module:
+    """The rival (`radiff.models.baselines`) of a weights folder, float32, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        Where the folder has none.
+    """
+    place = Path(folder) / "rival"
+    if not place.is_dir():
+        raise InputError("has no rival model; run 'radiff train dcgan' (or another) and give its weights", folder)
+    try:
+        network = rival_from(read_json(place / "config.json"))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"describes no rival model ({error}); update radiff", place / "config.json") from error
+    return _filled(network, place)
+
+
 def _place(folder: str | os.PathLike[str], part: str) -> Path:
     place = Path(folder) / part
     if not place.is_dir():
@@ -233,6 +252,7 @@ LOADERS: dict[str, Callable[[Path], nn.Module]] = {
     "features": load_features,
     "segmenter": load_segmenter,
     "masks": load_mask_model,
+    "rival": load_rival,
 }
 
 

@@ -47,6 +47,9 @@ class Contest(nn.Module):
         Whether the network asks which object a pixel belongs to.
     """
 
+    network: Any
+    critic: Any
+
     def __init__(self, network: nn.Module, critic: nn.Module, labelled: bool = False) -> None:
         super().__init__()
         self.network, self.critic, self.labelled = network, critic, labelled
@@ -154,17 +157,22 @@ class AdversarialTask:
 
     def draw_sheet(self, batches: list[Batch], path: Path) -> None:
         """Real val cutouts above drawn ones."""
-        made = snr_pictures(self.draw(batches[0], 0)[:SHOWN], self.scaling)
-        real = snr_pictures(batches[0].images[:SHOWN], self.scaling)
-        masks = [*batches[0].masks[:SHOWN].cpu().numpy().astype("uint8")]
-        blank = [np.zeros_like(mask) for mask in masks]
-        count = len(real)
-        titles = ["real"] * count + ["drawn"] * count
-        below = masks if RIVALS[self.name].conditional else blank
-        quicklook(path, real + made, titles, masks=masks + below, rms=1.0, ncols=count)
+        masked = RIVALS[self.name].conditional
+        draw_rival_sheet(path, batches[0], self.draw(batches[0], 0), self.scaling, masked)
 
     def export(self, folder: Path, info: dict[str, Any]) -> None:
         """Write the weights folder: the generator alone."""
         self._measure()
         content = {"scaling": self.scaling, "training": {self.name: info}}
         save_weights(folder, {"rival": Part(self.network, rival_config(self.network))}, content)
+
+
+def draw_rival_sheet(path: Path, batch: Batch, drawn: Tensor, scaling: dict[str, Any], masked: bool) -> None:
+    """Real cutouts above those `drawn`, scaled; the masks on both where `masked`."""
+    made = snr_pictures(drawn[:SHOWN], scaling)
+    real = snr_pictures(batch.images[: len(made)], scaling)
+    masks = [*batch.masks[: len(real)].cpu().numpy().astype("uint8")]
+    made, count = made[: len(real)], len(real)
+    below = masks if masked else [np.zeros_like(mask) for mask in masks]
+    titles = ["real"] * count + ["drawn"] * count
+    quicklook(path, real + made, titles, masks=masks + below, rms=1.0, ncols=count)

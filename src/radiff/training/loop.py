@@ -373,7 +373,7 @@ class Trainer:
         first_step = self.state.step
         main = self.accelerator.is_main_process
         with _Logs(self.run, main) as logs, progress_bar() as progress:
-            total = 60.0 * self.settings.minutes or self.settings.steps
+            total = round(60.0 * self.settings.minutes) or self.settings.steps
             bar = progress.add_task(self.task.name, total=total, completed=self._done)
             while not self.over:
                 figures = self.step()
@@ -397,8 +397,8 @@ class Trainer:
         return bool(self.accelerator.reduce(flag, "sum") > 0)
 
     @property
-    def _done(self) -> float:
-        return self.state.spent if self.settings.minutes else self.state.step
+    def _done(self) -> int:
+        return int(self.state.spent) if self.settings.minutes else self.state.step
 
     def _due(self, every: int) -> bool:
         return self.state.step % every == 0 or self.over

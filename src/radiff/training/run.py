@@ -24,6 +24,7 @@ from radiff.training.denoiser import DenoiserTask
 from radiff.training.features import FeatureTask
 from radiff.training.loop import CHECKPOINT, Loader, State, Task, Trainer, kept_precision
 from radiff.training.mask_model import MaskLoader, MaskModelTask
+from radiff.training.pixel_diffusion import DdpmTask
 from radiff.training.rivals import make_rival
 from radiff.training.segmenter import SegmenterTask
 
@@ -169,7 +170,7 @@ def train_segmenter(collection: Collection, preset: Preset, options: RunOptions)
 
 
 def train_rival(name: str, collection: Collection, preset: Preset, options: RunOptions) -> State:
-    """Train one of the paper's rivals (`radiff.models.baselines`) on the train split; weights land in ``<run>/weights``.
+    """Train a rival (`radiff.models.baselines`) on the collection's train split; weights land in ``<run>/weights``.
 
     Raises
     ------
@@ -192,6 +193,8 @@ def train_rival(name: str, collection: Collection, preset: Preset, options: RunO
     size = 32
     task.norm_batches = _fixed_batches(packs[0], size, NORM_DRAWN // size, accelerator)
     task.autocast = accelerator.autocast
+    if isinstance(task, DdpmTask):
+        task.prepare()
     return _fit(task, packs, settings.loop, options, accelerator)
 
 

@@ -48,7 +48,7 @@ def spread(images: Tensor) -> float:
 
 
 def _pyramid(images: Tensor) -> list[Tensor]:
-    levels = []
+    levels: list[Tensor] = []
     x = images.float().cpu()
     while len(levels) < LEVELS - 1 and min(x.shape[-2:]) >= 2 * PATCH:
         lower = F.avg_pool2d(x, 2)

@@ -6,7 +6,11 @@ from typing import Any
 from torch import nn
 
 from radiff.models.baselines.dcgan import Dcgan, DcganConfig
+from radiff.models.baselines.ddpm import Ddpm, DdpmConfig
+from radiff.models.baselines.inade import Inade, InadeConfig
+from radiff.models.baselines.pggan import Pggan, PgganConfig
 from radiff.models.baselines.scene import Scene, normal
+from radiff.models.baselines.spade import Spade, SpadeConfig
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,10 @@ class Kind:
 
 RIVALS: dict[str, Kind] = {
     "dcgan": Kind("DCGAN", Dcgan, DcganConfig),
+    "pggan": Kind("PG-GAN", Pggan, PgganConfig),
+    "ddpm": Kind("DDPM (64 x 64)", Ddpm, DdpmConfig),
+    "spade": Kind("SPADE", Spade, SpadeConfig, conditional=True),
+    "inade": Kind("INADE", Inade, InadeConfig, conditional=True),
 }
 
 
