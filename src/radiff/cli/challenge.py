@@ -82,7 +82,13 @@ def _populate(source: Path, package: Path, options: list[str], overwrite: bool) 
     if overwrite:
         options = [*options, "--overwrite"]
     verb = load_verb("populate", "populate")
-    code = verb.main([str(source), "-o", str(package), *options], "radiff populate", standalone_mode=False)
+    try:
+        code = verb.main([str(source), "-o", str(package), *options], "radiff populate", standalone_mode=False)
+    except Exception:
+        if package.is_dir() and [one.name for one in package.iterdir()] == [_SEED]:  # nothing was begun
+            (package / _SEED).unlink()
+            package.rmdir()
+        raise
     return not code
 
 

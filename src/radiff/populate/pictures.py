@@ -1,6 +1,5 @@
 """Stamps and maps to pictures for the eye. Knows no placing and writes nothing but PNGs."""
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from radiff.files import atomic_path
 from radiff.masks import CLASSES, class_name
 from radiff.populate.stamps import StampLibrary
 from radiff.sky import MapReader, background_rms, quicklook, stretch
+from radiff.sky.windows import averaged
 
 VIEWS = {"1x": 1, "2x": 2, "5x": 5, "10x": 10, "10x_other": 10}
 """Overviews and their zooms, as the paper's Figures 10 to 14."""
@@ -63,40 +63,14 @@ def draw_overviews(
     paths = []
     with MapReader(map_path) as reader:
         ny, nx = reader.shape
-        whole = averaged(reader, (0, ny, 0, nx))
+        whole = averaged(reader, (0, ny, 0, nx), LONGEST)
         seen: list[tuple[int, int, int, int]] = []
         for view, zoom in VIEWS.items():
             box = _busiest(boxes, (ny, nx), zoom, seen if zoom == 10 else [])
             seen = [box] if zoom == 10 else []
-            image = whole if zoom == 1 else averaged(reader, box)
+            image = whole if zoom == 1 else averaged(reader, box, LONGEST)
             paths.append(_draw(name(view), image, box, zoom, boxes, classes, beam_pixels, whole, (ny, nx)))
     return paths
-
-
-def averaged(
-    reader: MapReader, box: tuple[int, int, int, int], longest: int = LONGEST
-) -> tuple[NDArray[np.float32], int]:
-    """A part of a map, in blocks of n x n pixels whose means are taken where it is larger than `longest`; and n.
-
-    Blank pixels do not count; a block of them is blank. A rest narrower than a block at the far edges is left out.
-    """
-    y0, y1, x0, x1 = box
-    n = max(1, math.ceil(max(y1 - y0, x1 - x0) / longest))
-    if n == 1:
-        return reader.read(*box), 1
-    rows, columns = (y1 - y0) // n, (x1 - x0) // n
-    result = np.empty((rows, columns), np.float32)
-    step = max(1, 4_000_000 // (n * (x1 - x0)))
-    for first in range(0, rows, step):
-        last = min(first + step, rows)
-        part = reader.read(y0 + first * n, y0 + last * n, x0, x0 + columns * n)
-        blocks = part.reshape(last - first, n, columns, n)
-        good = np.isfinite(blocks)
-        count = good.sum((1, 3))
-        total = np.where(good, blocks, 0.0).sum((1, 3), dtype=np.float64)
-        with np.errstate(invalid="ignore"):
-            result[first:last] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return result, n
 
 
 def _busiest(

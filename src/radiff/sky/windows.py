@@ -1,5 +1,6 @@
 """Large maps to windows, never the whole in memory. Knows no masks and no noise."""
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -148,6 +149,30 @@ def iter_windows(shape: tuple[int, int], size: int, overlap: int = 0) -> Iterato
     for y0 in _starts(shape[0], size, overlap):
         for x0 in _starts(shape[1], size, overlap):
             yield y0, min(y0 + size, shape[0]), x0, min(x0 + size, shape[1])
+
+
+def averaged(reader: MapReader, box: tuple[int, int, int, int], longest: int) -> tuple[npt.NDArray[np.float32], int]:
+    """A part of a map, in blocks of n x n pixels whose means are taken where it is larger than `longest`; and n.
+
+    Blank pixels do not count; a block of them is blank. A rest narrower than a block at the far edges is left out.
+    """
+    y0, y1, x0, x1 = box
+    n = max(1, math.ceil(max(y1 - y0, x1 - x0) / longest))
+    if n == 1:
+        return reader.read(*box), 1
+    rows, columns = (y1 - y0) // n, (x1 - x0) // n
+    result = np.empty((rows, columns), np.float32)
+    step = max(1, 4_000_000 // (n * (x1 - x0)))
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        part = reader.read(y0 + first * n, y0 + last * n, x0, x0 + columns * n)
+        blocks = part.reshape(last - first, n, columns, n)
+        good = np.isfinite(blocks)
+        count = good.sum((1, 3))
+        total = np.where(good, blocks, 0.0).sum((1, 3), dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            result[first:last] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return result, n
 
 
 def _starts(length: int, size: int, overlap: int) -> list[int]:

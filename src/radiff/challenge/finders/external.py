@@ -31,8 +31,10 @@ _ROWS = 512  # of the map that are copied at a time
 _FREQUENCY = 1.4e9  # Hz, where the header tells none; no flux depends on it
 _CENTER = (180.0, 0.0)
 _MODULES = {"pybdsf": "bdsf", "aegean": "AegeanTools"}
+# Aegean 2.3 catches errors by a name that numpy 2 has no more: without it, one hopeless fit ends the run
+_SHIM = "import numpy; numpy.linalg.linalg = numpy.linalg; "
 _BANE = "from AegeanTools.CLI.BANE import main; raise SystemExit(main())"
-_AEGEAN = "from AegeanTools.CLI.aegean import main; raise SystemExit(main())"
+_AEGEAN = _SHIM + "from AegeanTools.CLI.aegean import main; raise SystemExit(main())"
 
 
 def find_by_program(path: str | Path, name: str, options: FindOptions, workers: int | None = 1) -> dict[str, Any]:
