@@ -51,6 +51,8 @@ class Answer:
         Square degrees that are judged; NaN where unknown.
     grid : SkyGrid, optional
         Of the map.
+    map : Path, optional
+        The map itself.
     training : (y0, y1, x0, x1), optional
         Pixels whose truth is public: not judged.
     window : (y0, y1, x0, x1), optional
@@ -70,6 +72,7 @@ class Answer:
     window: Box | None = None
     real: list[Any] = field(default_factory=list)
     sdc1: dict[str, Values] | None = None
+    map: Path | None = None
 
     def __len__(self) -> int:
         return len(self.columns["ra"])
@@ -163,7 +166,8 @@ def read_answer(path: str | os.PathLike[str], frequency: int | None = None) -> A
     if not (columns["class"] != "spurious").any():
         raise InputError("holds no sources; there is nothing to be found", path)
     settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
-    grid = _grid([folder / settings["map"]] if "map" in settings else [folder / name for name in _IMAGES])
+    image = folder / settings.get("map", _IMAGES[0])
+    grid = _grid([image] if "map" in settings else [folder / name for name in _IMAGES])
     beam = tuple(float(table.meta.get(key, math.nan)) * 3600.0 for key in ("BMAJ", "BMIN"))
     if not all(value > 0 for value in beam):
         if grid is None:
@@ -177,7 +181,7 @@ def read_answer(path: str | os.PathLike[str], frequency: int | None = None) -> A
         area *= share - _pixels(training) / math.prod(grid.shape)
     return Answer(
         str(settings.get("name", folder.resolve().name)), columns, (beam[0], beam[1]), area, grid, training, window,
-        list(real),
+        list(real), map=image if image.is_file() else None,
     )  # fmt: skip
 
 

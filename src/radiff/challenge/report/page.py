@@ -11,6 +11,7 @@ from astropy.table import Column, Table
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from radiff.challenge.matching import Match
+from radiff.challenge.report.overview import draw_overview
 from radiff.challenge.report.plots import color_of, draw_plots
 from radiff.challenge.scoring import Scored, Scores
 from radiff.challenge.sdc1 import PARTS
@@ -93,8 +94,10 @@ def _found_ids(table: Table, match: Match) -> np.ndarray:
     return ids
 
 
-def render(scores: Scores, overview: str = "") -> str:
+def render(scores: Scores) -> str:
     """The page, with all plots inside."""
+    path = scores.answer.map if scores.answer.grid is not None else None
+    plots = draw_plots(scores) + ([draw_overview(scores, path)] if path is not None else [])
     environment = Environment(
         loader=PackageLoader("radiff.challenge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -103,9 +106,8 @@ def render(scores: Scores, overview: str = "") -> str:
     return environment.get_template("report.html").render(
         settings=scores.settings,
         entries=[one.figures | {"color": color_of(k)} for k, one in enumerate(scores.entries)],
-        all_plots=draw_plots(scores),
+        all_plots=plots,
         parts=PARTS,
-        map=overview,
     )
 
 
