@@ -71,7 +71,7 @@ def test_table_4(samples, folder, tmp_path):
     assert "The truth: knows the answer." in text
     assert "not comparable" in text
     assert "| RADiff (background: the image itself) | 13.17 | 39.04 | 60.96 |" in text
-    assert text.splitlines()[0].startswith("| model | images | FID | KID | SSIM %, paper's scale |")
+    assert text.splitlines()[0].startswith("| model | images | FID | KID | coverage % | spread, real = 1 | SSIM %, paper's scale |")
 
 
 def test_table_3_needs_no_masks(samples, tmp_path):

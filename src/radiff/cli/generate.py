@@ -117,7 +117,7 @@ def generate(
     if detail is not None and background == "none" and not background_from:
         raise InputError("--detail is of a background image, and there is none: add --background or leave out --detail")
     backgrounds = room.find_backdrops(background_from, None) if background_from else None
-    generator = room.Generator(weights, device, precision, backend)
+    generator = room.open_generator(weights, device, precision, backend)
     good, misfits = room.fitting(found, generator.check_mask)
     failures += misfits
     requests = room.prepare_requests(good, seed, per_mask, sky, rms, asked_beam, asked_peak, flux)

@@ -1,5 +1,6 @@
 """``radiff reproduce``: parses and prints; the work is done by `radiff.evaluate.reproduce` and `radiff.experiments`."""
 
+import math
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,10 @@ NOTES = {
     "self-masked": "the background is the image with its sources removed",
     "other": "the background is that of another image of the survey",
 }
+
+
+RIVAL_BACKGROUNDS = ("none", "self-masked")
+"""What a rival of Table 4 is shown: nothing, and the image without its sources."""
 
 
 def register(app: typer.Typer) -> None:
@@ -144,19 +149,40 @@ def own_rows(
     from radiff.cli.orders import drawer
     from radiff.evaluate import BACKGROUNDS
     from radiff.evaluate.reproduce import TableRow
-    from radiff.generate import Generator
+    from radiff.generate import RivalGenerator, open_generator
 
-    generator = Generator(weights, device)
-    more = f", {generator.folder.parent.name}/{generator.folder.name}" if named else ""
-    key = f"{_digest(generator)} {steps}"
+    generator = open_generator(weights, device)
+    rival = isinstance(generator, RivalGenerator)
+    title = generator.title if isinstance(generator, RivalGenerator) else "radiff"
+    more = f", {generator.folder.parent.name}/{generator.folder.name}" if named and not rival else ""
+    costs: dict[str, Any] = {
+        "key": f"{_digest(generator)} {steps}",
+        "parameters": _parameters(generator),
+        "trained": _minutes(generator),
+    }
+    if isinstance(generator, RivalGenerator) and generator.conditional != (table == "table4"):
+        what = "draws from masks: it belongs in table4" if generator.conditional else "knows no masks: table3 is for it"
+        raise InputError(f"{title} {what}", generator.folder)
     if table == "table3":
         draw = drawer(generator, unconditional=True, num_steps=steps, batch_size=batch_size)
-        return [TableRow(f"radiff, unconditional{more}", draw, key=key)]
+        return [TableRow(title if rival else f"radiff, unconditional{more}", draw, **costs)]
     draw = drawer(generator, num_steps=steps, batch_size=batch_size)
     return [
-        TableRow(f"radiff, {'no-bg' if kind == 'none' else kind}{more}", draw, kind, NOTES.get(kind, ""), key)
-        for kind in BACKGROUNDS
+        TableRow(f"{title}, {'no-bg' if kind == 'none' else kind}{more}", draw, kind, NOTES.get(kind, ""), **costs)
+        for kind in (RIVAL_BACKGROUNDS if rival else BACKGROUNDS)
     ]
+
+
+def _parameters(generator: "Generator") -> int:
+    """Of all networks that draw."""
+    names = ("network",) if hasattr(generator, "network") else ("autoencoder", "denoiser")
+    return sum(p.numel() for name in names for p in getattr(generator, name).parameters())
+
+
+def _minutes(generator: "Generator") -> float:
+    """What the weights say of their training: of the processor, else on the clock; NaN where they say nothing."""
+    runs = [one for one in generator.manifest.get("training", {}).values() if "seconds" in one]
+    return sum(one.get("processor_seconds") or one["seconds"] for one in runs) / 60 if runs else math.nan
 
 
 def _digest(generator: "Generator") -> str:

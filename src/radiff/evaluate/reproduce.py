@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from radiff.errors import InputError
 from radiff.evaluate.checks.orders import Draw, Order, sample_orders
 from radiff.evaluate.checks.samples import Samples
-from radiff.evaluate.metrics.distances import check_samples, fid_estimate, kid_estimate, standardised
+from radiff.evaluate.metrics.distances import (
+    check_samples,
+    fid_estimate,
+    kid_estimate,
+    prdc_estimates,
+    spread_estimate,
+    standardised,
+)
 from radiff.evaluate.metrics.estimates import Estimate
 from radiff.evaluate.metrics.pairs import measure_pairs, pair_metrics
 from radiff.evaluate.metrics.segmentation import score_estimates
@@ -44,10 +51,18 @@ PAPER: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """The paper's figures: FID; and for Table 4 SSIM and Segmentation Score, %."""
 COLUMNS: dict[str, dict[str, str]] = {
-    "table3": {"fid": "FID", "kid": "KID"},
+    "table3": {
+        "fid": "FID",
+        "kid": "KID",
+        "precision": "precision %",
+        "coverage": "coverage %",
+        "spread": "spread, real = 1",
+    },
     "table4": {
         "fid": "FID",
         "kid": "KID",
+        "coverage": "coverage %",
+        "spread": "spread, real = 1",
         "ssim_paper": "SSIM %, paper's scale",
         "ssim": "SSIM %, asinh",
         "score": "SegScore %, Eq. 10-11",
@@ -56,7 +71,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "total_sources": "without background",
     },
 }
-FACTORS = {"fid": 1.0, "kid": 1.0}
+FACTORS = {"fid": 1.0, "kid": 1.0, "spread": 1.0}
 PERCENT = 100.0
 PIECE = 32
 """Images that are drawn before they are written."""
@@ -77,6 +92,10 @@ class TableRow:
         What to know of it, shown below the table.
     key : str
         Changes when what the row draws would: images that were drawn under another key are drawn again.
+    parameters : int
+        Of all networks that draw; 0: not known.
+    trained : float
+        Minutes of training: of one processor core, or on the clock where the weights say no more; NaN: not known.
     """
 
     name: str
@@ -84,6 +103,8 @@ class TableRow:
     background: str = "none"
     note: str = ""
     key: str = ""
+    parameters: int = 0
+    trained: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,8 @@ class Line:
     drawing: float
     measuring: float
     note: str = ""
+    parameters: int = 0
+    trained: float = math.nan
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -193,9 +216,11 @@ def real_line(real: SetTable, floor: SetTable | None) -> Line:
 
 def _distances(real: SetTable, made: SetTable) -> Figures:
     assert real.features is not None and made.features is not None
-    found = {"kid": kid_estimate(*standardised(real.features, made.features))}
-    check_samples(real.features, made.features)
-    return {"fid": fid_estimate(real.features, made.features), **found}
+    pair = real.features, made.features
+    check_samples(*pair)
+    shares = prdc_estimates(*pair)
+    found = {"fid": fid_estimate(*pair), "kid": kid_estimate(*standardised(*pair)), "spread": spread_estimate(*pair)}
+    return found | {name: shares[name] for name in ("precision", "coverage")}
 
 
 def measure_row(
@@ -230,7 +255,8 @@ def measure_row(
         figures |= {m.key: m.value for m in pair_metrics(pairs) if m.key in COLUMNS["table4"] and m.value is not None}
         if found.confusions is not None:
             figures |= score_estimates(found.confusions)
-    return Line(row.name, figures, len(made), drawing, time.perf_counter() - start, row.note)
+    seconds = time.perf_counter() - start
+    return Line(row.name, figures, len(made), drawing, seconds, row.note, row.parameters, row.trained)
 
 
 def reproduce(
@@ -308,12 +334,14 @@ def _write(folder: Path, which: str, lines: Sequence[Line], networks: Networks, 
 def table_lines(which: str, lines: Sequence[Line], names: dict[str, str], peaks: bool = False) -> Iterator[str]:
     """A table as Markdown: our rows, and the paper's own below, marked as not comparable."""
     columns = {key: title for key, title in COLUMNS[which].items() if any(key in one.figures for one in lines)}
-    yield _row(["model", "images", *columns.values(), "s an image", "s measuring"])
-    yield _row(["---"] * (len(columns) + 4))
+    yield _row(["model", "images", *columns.values(), "parameters", "trained, min", "images/s", "s measuring"])
+    yield _row(["---"] * (len(columns) + 6))
     for one in lines:
         cells = [_scaled(one.figures.get(key), key) for key in columns]
-        each = one.drawing / one.images
-        yield _row([one.name, str(one.images), *cells, _seconds(each, 2), _seconds(one.measuring, 0)])
+        speed = one.images / one.drawing if one.drawing > 0 else math.nan
+        size = f"{one.parameters / 1e6:.2f} M" if one.parameters else "-"
+        costs = [size, _number(one.trained, 1), _number(speed, 2), _number(one.measuring, 0)]
+        yield _row([one.name, str(one.images), *cells, *costs])
     yield ""
     yield f"In brackets 95 % intervals. Networks: {', '.join(f'{k} {v}' for k, v in names.items())}."
     yield "The real peak of each object was asked for." if peaks else "No row is told how bright an object is."
@@ -340,7 +368,7 @@ def _scaled(estimate: Estimate | None, key: str) -> str:
     return figure(Estimate(value, low, high, estimate.n))
 
 
-def _seconds(value: float, digits: int) -> str:
+def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 

@@ -17,6 +17,7 @@ from radiff.generate.requests import (
     read_requests,
     write_generated,
 )
+from radiff.generate.rivals import RivalGenerator, open_generator
 from radiff.generate.sky import Sky, measure_noise, peaks_image
 from radiff.generate.steering import Guidance
 
@@ -27,6 +28,7 @@ __all__ = [
     "Generator",
     "Guidance",
     "Request",
+    "RivalGenerator",
     "Sampling",
     "Sky",
     "add_backdrops",
@@ -39,6 +41,7 @@ __all__ = [
     "find_backdrops",
     "fitting",
     "measure_noise",
+    "open_generator",
     "others",
     "peaks_image",
     "prepare_requests",

@@ -193,6 +193,11 @@ class Generator(Networks):
         self._warn([job.beam for job in jobs], [job.backdrop for job in jobs])
         return self._iterate(jobs, sampling, exact, batch_size, unconditional, on_step)
 
+    @property
+    def knows_backgrounds(self) -> bool:
+        """Whether a background image changes what is generated."""
+        return bool(self.denoiser.config.context)
+
     def _warn(self, beams: list[float], backdrops: Sequence[object]) -> None:
         if not self.scaling.invertible:
             text = f"the scaling {self.scaling.name!r} of these weights has no inverse: the images have no flux scale"
@@ -202,7 +207,7 @@ class Generator(Networks):
         if odd:
             text = f"a beam of {odd[0]:g} pixels is asked for; the weights know beams of {low:g} to {high:g} pixels"
             warnings.warn(text, stacklevel=3)
-        if any(b is not None for b in backdrops) and not self.denoiser.config.context:
+        if any(b is not None for b in backdrops) and not self.knows_backgrounds:
             warnings.warn("these weights know no background condition; the background is not used", stacklevel=3)
 
     def _iterate(
@@ -288,7 +293,7 @@ class Generator(Networks):
         (level, noise), (wanted_level, wanted_noise), measured = noises(snr, job)
         image = (snr - level) * (wanted_noise / noise) + wanted_level
         shown = job.backdrop if isinstance(job.backdrop, Backdrop) and job.backdrop.mode != "self" else None
-        if shown is not None and self.denoiser.config.context and measured and sampling.match_texture:
+        if shown is not None and self.knows_backgrounds and measured and sampling.match_texture:
             image = match_texture(image, job.mask, shown.snr, job.seed)
         if exact and job.peaks is not None and not bare:
             image = bring_to_flux(image, job.objects, job.peaks, "peak")

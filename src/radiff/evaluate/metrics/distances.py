@@ -251,6 +251,30 @@ def prdc_estimates(
     }
 
 
+def spread_estimate(features: Features, others: Features, rounds: int = HALVES, seed: int = 0) -> Estimate:
+    """Mean distance between two of `others` over that between two of `features`: near 0 where all images are the same.
+
+    Raises
+    ------
+    InputError
+        Where a set has fewer than four images.
+    """
+    sizes = (len(features), len(others))
+    if min(sizes) < 4:
+        raise InputError(f"a spread needs at least 4 images in each set, here are {sizes[0]} and {sizes[1]}")
+    first, second = (np.sqrt(squared_distances(f, f)) for f in (np.asarray(t, np.float64) for t in (features, others)))
+    halves = [
+        _mean_pair(second[np.ix_(b, b)]) / _mean_pair(first[np.ix_(a, a)]) for a, b in half_indices(sizes, rounds, seed)
+    ]
+    return half_sampled(_mean_pair(second) / _mean_pair(first), halves, sizes, 0.0, math.inf)
+
+
+def _mean_pair(distances: Array) -> float:
+    """Mean over pairs of different images."""
+    count = len(distances)
+    return float((distances.sum() - distances.trace()) / (count * (count - 1)))
+
+
 def _distances(features: Features, others: Features, neighbours: int) -> tuple[Array, Array, Array]:
     """Squared distances: real to real, real to synthetic, synthetic to synthetic."""
     if min(len(features), len(others)) <= neighbours:
