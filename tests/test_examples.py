@@ -74,6 +74,12 @@ def test_06_measure(run, place, weights):
     assert "noise power spectrum, generated over asked" in told
 
 
+def test_07_populate_a_map(run, place):
+    told = run("07_populate_a_map.py")
+    assert "placed {'compact': 60, 'extended': 5} on noise.fits" in told
+    assert (place / "sky" / "manifest.json").is_file() and (place / "sky" / "overview_1x.png").is_file()
+
+
 @pytest.mark.parametrize("name", NUMBERED)
 def test_examples_say_what_is_new(name):
     text = (EXAMPLES / name).read_text()

@@ -16,10 +16,11 @@ from radiff.cli.main import app
 from radiff.masks import find_pairs, read_annotation, read_ds9, read_yolo
 from radiff.populate.exports import write_rg
 from radiff.populate.maps import Background
-from radiff.populate.pictures import VIEWS, averaged
+from radiff.populate.pictures import VIEWS
 from radiff.sky import MapReader, read_catalog, read_cutout
 from radiff.sky.catalog import SDC1_COLUMNS
 from radiff.sky.truth import COLUMNS, read_truth, sdc1_columns, truth_table
+from radiff.sky.windows import averaged
 
 
 def test_astropy_reads_both_tables_with_their_units(package):

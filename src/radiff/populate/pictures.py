@@ -1,5 +1,6 @@
 """Stamps and maps to pictures for the eye. Knows no placing and writes nothing but PNGs."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from radiff.files import atomic_path
 from radiff.masks import CLASSES, class_name
 from radiff.populate.stamps import StampLibrary
-from radiff.sky import MapReader, background_rms, quicklook, stretch
+from radiff.sky import MapReader, background_rms, quicklook
 from radiff.sky.windows import averaged
 
 VIEWS = {"1x": 1, "2x": 2, "5x": 5, "10x": 10, "10x_other": 10}
@@ -44,7 +45,7 @@ def draw_overviews(
     map_path: Path,
     boxes: NDArray[np.int64],
     classes: NDArray[np.int64],
-    beam_pixels: tuple[float, float],
+    beam: tuple[float, float, float],
     name: Callable[[str], Path],
 ) -> list[Path]:
     """A map at 1x, 2x, 5x and twice at 10x, with a small picture that says where.
@@ -56,7 +57,8 @@ def draw_overviews(
         y_min, y_max, x_min, x_max of the objects, which the second panel outlines; at 1x and 2x none are.
     classes : (n,)
         Their class values.
-    beam_pixels : (major, minor)
+    beam : (major, minor, angle)
+        FWHM in pixels; deg from the x axis towards y to the major axis.
     name : callable
         One of `VIEWS` to its file.
     """
@@ -69,7 +71,7 @@ def draw_overviews(
             box = _busiest(boxes, (ny, nx), zoom, seen if zoom == 10 else [])
             seen = [box] if zoom == 10 else []
             image = whole if zoom == 1 else averaged(reader, box, LONGEST)
-            paths.append(_draw(name(view), image, box, zoom, boxes, classes, beam_pixels, whole, (ny, nx)))
+            paths.append(_draw(name(view), image, box, zoom, boxes, classes, beam, whole, (ny, nx)))
     return paths
 
 
@@ -111,7 +113,7 @@ def _draw(
     zoom: int,
     boxes: NDArray[np.int64],
     classes: NDArray[np.int64],
-    beam_pixels: tuple[float, float],
+    beam: tuple[float, float, float],
     whole: tuple[NDArray[np.float32], int],
     shape: tuple[int, int],
 ) -> Path:
@@ -143,8 +145,8 @@ def _draw(
         _show(small, little, rms, level, (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5))
         small.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="#ffd166", linewidth=1.0))
     if zoom >= 5:
-        place = (x1 - 2 * beam_pixels[0], y0 + 2 * beam_pixels[0])
-        axes[0].add_patch(Ellipse(place, beam_pixels[1], beam_pixels[0], fill=False, edgecolor="#ffd166"))
+        place = (x1 - 2 * beam[0], y0 + 2 * beam[0])
+        axes[0].add_patch(Ellipse(place, *beam[:2], angle=beam[2], fill=False, edgecolor="#ffd166"))
     figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.35 / figure.get_size_inches()[1], 0.01)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
@@ -154,11 +156,12 @@ def _draw(
 def _show(
     axis: Any, pixels: NDArray[np.float32], rms: float, level: float, extent: tuple[float, float, float, float]
 ) -> None:
+    """Black at -1 rms, white at 30 rms, close to linear up to 2 rms: the noise is dark, and faint objects stand out."""
     from matplotlib import colormaps
 
     colors = colormaps["gray"].with_extremes(bad="#33415c")
-    axis.imshow(
-        stretch(pixels, rms, level), origin="lower", cmap=colors, vmin=0, vmax=0.8, extent=extent, interpolation="none"
-    )
+    shown = np.arcsinh((pixels - level) / ((rms or 1.0) * 2.0))
+    limits = {"vmin": math.asinh(-0.5), "vmax": math.asinh(15.0)}
+    axis.imshow(shown, origin="lower", cmap=colors, extent=extent, interpolation="none", **limits)
     axis.set_xticks([])
     axis.set_yticks([])

@@ -26,6 +26,7 @@ from radiff.masks import CLASSES, class_name
 from radiff.populate.catalogs import catalog_sources
 from radiff.populate.drawing import Drawn, draw_stamps
 from radiff.populate.exports import export
+from radiff.populate.geometry import Grid
 from radiff.populate.maps import Background
 from radiff.populate.measuring import Measures, make_truth, measure
 from radiff.populate.options import PopulateOptions
@@ -223,7 +224,7 @@ def _make(
         places = _saved(state / "places.npy", lambda: _place(drawn, inputs, options, survey, real))
     good = places["reason"] == 0
     names = _names(objects, inputs.catalog, good)
-    _write_left_out(files / "not_placed.ecsv", objects, places, inputs.catalog, grid)
+    _write_left_out(files / "not_placed.ecsv", objects, places, inputs.catalog)
     drawn, left, places = drawn.part(good), places[~good], places[good]
     with clock("writing"):
         provenance = {"populated": background.path.name, "objects": len(names), "seed": options.seed}
@@ -240,7 +241,7 @@ def _make(
             (files / "real_sources.json").write_bytes((state / "mask_real.json").read_bytes())
     if pictures:
         with clock("pictures"):
-            _draw(files, measures, drawn, grid.beam_fwhm)
+            _draw(files, measures, drawn, grid)
     with clock("checksums"):
         paths = [*listed(files), background.path]
         *digests, origin = pool(digest, paths, "checksums")
@@ -342,10 +343,12 @@ def _write_left_out(path: Path, objects: Objects, places: Places, catalog: Catal
         table.write(temporary, format="ascii.ecsv")
 
 
-def _draw(files: Path, measures: Measures, drawn: Drawn, beam: tuple[float, float]) -> None:
+def _draw(files: Path, measures: Measures, drawn: Drawn, grid: Grid) -> None:
     boxes = np.array([one.bbox for one in measures.objects], np.int64).reshape(-1, 4)
     boxes[:, 1::2] -= 1
     classes = drawn.objects["class"].astype(np.int64)
+    x, y = np.linalg.eigh(grid.beam_shape)[1][:, 1]
+    beam = (*grid.beam_fwhm, float(np.degrees(np.arctan2(y, x))))
     draw_overviews(files / "map.fits", boxes, classes, beam, lambda name: files / f"overview_{name}.png")
 
 
