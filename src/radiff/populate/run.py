@@ -323,7 +323,7 @@ def _meta(background: Background, survey: Survey, area: float, options: Populate
     }
 
 
-def _write_left_out(path: Path, objects: Objects, places: Places, catalog: CatalogSources | None, grid: Any) -> None:
+def _write_left_out(path: Path, objects: Objects, places: Places, catalog: CatalogSources | None) -> None:
     """The objects that were not placed, and why; no file where there are none."""
     bad = np.flatnonzero(places["reason"] > 0)
     path.unlink(missing_ok=True)
