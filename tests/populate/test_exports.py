@@ -19,7 +19,8 @@ from radiff.populate.maps import Background
 from radiff.populate.pictures import VIEWS
 from radiff.sky import MapReader, read_catalog, read_cutout
 from radiff.sky.catalog import SDC1_COLUMNS
-from radiff.sky.truth import COLUMNS, read_truth, sdc1_columns, truth_table
+from radiff.sky.sdc1 import truth_sdc1
+from radiff.sky.truth import COLUMNS, read_truth, truth_table
 from radiff.sky.windows import averaged
 
 
@@ -56,9 +57,9 @@ def test_sdc1(package, tmp_path):
     assert read.meta["columns"] == list(SDC1_COLUMNS) and len(read) == len(real) == 80
     assert np.allclose(read["ra"], real["ra"].value, atol=1e-6) and np.allclose(read["int_flux"], real["flux"].value)
     assert np.allclose(read["ra_core"], real["ra_peak"].value, atol=1e-6) and set(read["class"]) == {"1", "2"}
-    columns = sdc1_columns(truth)
+    columns = truth_sdc1(truth)
     assert list(columns) == list(SDC1_COLUMNS) and set(columns["size"]) == {2}
-    assert len(sdc1_columns(truth_table({"id": []}))["flux"]) == 0
+    assert len(truth_sdc1(truth_table({"id": []}))["flux"]) == 0
 
 
 def test_regions_parse(package):

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from astropy.table import QTable
 
-from radiff.files import write_json, write_text
+from radiff.files import write_json
 from radiff.masks import Annotation, SourceObject, to_coco, write_annotation, write_ds9, write_yolo
 from radiff.masks.measure import beam_in_pixels, image_meta, object_info
 from radiff.populate.maps import Background
-from radiff.sky.truth import SDC1_COLUMNS, sdc1_columns, write_truth
+from radiff.sky.sdc1 import truth_sdc1, write_sdc1
+from radiff.sky.truth import write_truth
 
 FILES = ("truth.fits", "truth.ecsv", "sdc1.txt", "regions.reg", "coco.json", "yolo/map.txt", "rg/masks/mask_map.json")
 MASK_FILES = 2e8
@@ -37,21 +38,12 @@ def export(
     shape = background.grid.shape
     for name in ("truth.fits", "truth.ecsv"):
         write_truth(folder / name, table)
-    write_sdc1(folder / "sdc1.txt", table)
+    write_sdc1(folder / "sdc1.txt", truth_sdc1(table))
     write_ds9(folder / "regions.reg", objects, background.grid.wcs)
     write_json(folder / "coco.json", to_coco([("map.fits", shape, objects)]), indent=None)
     (folder / "yolo").mkdir(exist_ok=True)
     write_yolo(folder / "yolo" / "map.txt", objects, shape)
     write_rg(folder, objects, background, noise)
-
-
-def write_sdc1(path: Path, table: QTable) -> None:
-    """The columns of SKA's first data challenge, names in the first line; spurious objects are no sources there."""
-    columns = sdc1_columns(table)
-    lines = [" ".join(SDC1_COLUMNS)]
-    for row in zip(*(columns[name].tolist() for name in SDC1_COLUMNS), strict=True):
-        lines.append(" ".join(f"{value:.9g}" if isinstance(value, float) else str(value) for value in row))
-    write_text(path, "\n".join(lines) + "\n")
 
 
 def write_rg(folder: Path, objects: Sequence[SourceObject], background: Background, noise: tuple[float, float]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 
 from radiff.files import write_text
@@ -62,6 +63,17 @@ def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> d
         "size": np.full(count, _GAUSSIAN), "class": [SDC1_CLASSES.get(kind, 0) for kind in kinds],
     }  # fmt: skip
     return {name: np.asarray(columns[name], float) for name in SDC1_COLUMNS}
+
+
+def truth_sdc1(table: Table) -> dict[str, NDArray[np.float64]]:
+    """The columns of SDC1 for a truth table (`radiff.sky.truth`), with its ids and the beam that its header tells.
+
+    Spurious rows are left out: they are no sources.
+    """
+    rows = table[np.asarray(table["class"]).astype(str) != "spurious"]
+    plain = {name: np.asarray(getattr(rows[name], "value", rows[name])) for name in rows.colnames}
+    beam = (float(table.meta.get("BMAJ", 0.0)) * 3600.0, float(table.meta.get("BMIN", 0.0)) * 3600.0)
+    return sdc1_columns(plain, beam) | {"id": np.asarray(plain["id"], float)}
 
 
 def write_sdc1(path: str | os.PathLike[str], columns: Mapping[str, ArrayLike]) -> Path:

@@ -19,7 +19,6 @@ from astropy.table import Column, QTable
 
 from radiff.errors import InputError
 from radiff.files import atomic_path
-from radiff.sky.catalog import SDC1_COLUMNS
 from radiff.sky.header import quiet_astropy
 
 TRUTH_FILES = ("truth.fits", "truth.ecsv")
@@ -115,37 +114,6 @@ def truth_table(columns: Mapping[str, npt.ArrayLike], meta: Mapping[str, Any] | 
             table[name] = u.Quantity(typed, column.unit, dtype=typed.dtype)
             table[name].info.description = column.description
     return table
-
-
-_SDC1_SIZE, _SDC1_CLASS = 2, {"extended": 1, "compact": 2}
-
-
-def sdc1_columns(table: QTable) -> dict[str, npt.NDArray[Any]]:
-    """The sources of a truth table in the columns of SKA's first data challenge.
-
-    Parameters
-    ----------
-    table : QTable
-        As of `truth_table`; spurious rows are left out, as they are no sources.
-
-    Returns
-    -------
-    dict of str to array (n,)
-        `SDC1_COLUMNS`: id, ra_core, dec_core (brightest pixel), ra_cent, dec_cent (deg), flux (Jy), core_frac, b_maj,
-        b_min (FWHM without the beam, arcsec), pa (deg), size (2, a Gaussian's FWHM), class (1 steep-spectrum AGN for
-        extended, 2 flat-spectrum AGN for compact objects: the nearest that there is).
-    """
-    kinds = np.array([str(value) for value in table["class"]], dtype=str)
-    rows = table[kinds != "spurious"]
-    plain = {name: _plain(rows[name], COLUMNS[name], None) for name in COLUMNS if name in rows.colnames}
-    classes = np.array([_SDC1_CLASS.get(str(value), 2) for value in plain["class"]], dtype=np.int64)
-    columns = {
-        "id": plain["id"], "ra_core": plain["ra_peak"], "dec_core": plain["dec_peak"], "ra_cent": plain["ra"],
-        "dec_cent": plain["dec"], "flux": plain["flux"], "core_frac": plain["core_fraction"],
-        "b_maj": plain["major_deconvolved"], "b_min": plain["minor_deconvolved"], "pa": plain["pa"],
-        "size": np.full(len(classes), _SDC1_SIZE), "class": classes,
-    }  # fmt: skip
-    return {name: np.asarray(columns[name]) for name in SDC1_COLUMNS}
 
 
 def write_truth(path: str | os.PathLike[str], table: QTable) -> Path:
