@@ -213,7 +213,7 @@ def test_the_report(package, tmp_path):
     page = write_report(tmp_path / "out", scores)
     text = page.read_text()
     assert "http" not in text.replace("http://www.w3.org", "")  # opens from disk, without a network
-    assert text.count("data:image/svg+xml;base64,") == 10 and text.count("data:image/png;base64,") == 1
+    assert text.count("data:image/svg+xml;base64,") == 14 and text.count("data:image/png;base64,") == 1
     for part in ("3 submissions against sky", "good", "poor", "Completeness against signal-to-noise"):
         assert part in text
     told = json.loads((tmp_path / "out" / "score.json").read_text())

@@ -134,7 +134,8 @@ def score(
     beam = None if frequency is not None else float(np.sqrt(answer.beam[0] * answer.beam[1]))
     entries = [_scored(answer, wanted, edges, truth_sdc1, beam, frequency, *one) for one in matched]
     settings = {
-        "truth": answer.name, "sources": int(wanted.sum()), "artefacts": int((answer.spurious & (left_out == "")).sum()),
+        "truth": answer.name, "sources": int(wanted.sum()),
+        "artefacts": int((answer.spurious & (left_out == "")).sum()),
         "training": int((left_out != "").sum()), "beam_arcsec": list(answer.beam), "radius_arcsec": radius,
         "sdc1_frequency_mhz": frequency,
         "classes": {name: int((wanted & (answer.columns["class"] == name)).sum()) for name in classes_of(answer)},

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from radiff.challenge.scoring import BY, Scores
+from radiff.challenge.scoring import BY, CLASSES, Scores, classes_of
 from radiff.pages import svg_address
 
 COLORS = ("#1b6ca8", "#d1495b", "#2e8b57", "#8e5ea2", "#e08e0b", "#17a2a2", "#555555", "#b5651d")
@@ -48,8 +48,15 @@ def _plots(scores: Scores) -> Iterator[Plot]:
             )
             yield Plot(
                 f"{what[0].upper()}{what[1:]} against {_NAMES[axis]}", text,
-                svg_address(_shares, (scores, figures, what, axis, label)), what,
+                svg_address(_shares, (scores, figures, what, axis, label, "all")), what,
             )  # fmt: skip
+        kinds = classes_of(scores.answer)
+        for kind in kinds if len(kinds) > 1 and np.isfinite(_counts(figures, what, "snr")).any() else []:
+            title = f"{what[0].upper()}{what[1:]} of {kind if kind in CLASSES else f'class {kind}'} sources"
+            text = (
+                f"Of {counted} {'' if what == 'completeness' else 'told to be '}of that class, against signal-to-noise."
+            )
+            yield Plot(title, text, svg_address(_shares, (scores, figures, what, "snr", BY["snr"], kind)), what)
     for column, title, label in (
         ("flux", "Flux: measured over true", "measured / true flux"),
         ("separation", "Error of position", "distance (arcsec)"),
@@ -77,12 +84,12 @@ def _aside(number: int, of: int, edges: np.ndarray) -> float:
     return float((edges[1] / edges[0]) ** (0.5 * (number - (of - 1) / 2) / max(of, 3)))
 
 
-def _shares(axes: Axes, told: tuple[Scores, Sequence[dict[str, Any]], str, str, str]) -> None:
-    scores, figures, what, axis, label = told
+def _shares(axes: Axes, told: tuple[Scores, Sequence[dict[str, Any]], str, str, str, str]) -> None:
+    scores, figures, what, axis, label, kind = told
     edges = scores.edges[axis]
     if what == "completeness":
         behind = axes.twinx()
-        behind.stairs(figures[0]["curves"][what][axis]["all"]["of"], edges, fill=True, color="#e3e3e3")
+        behind.stairs(figures[0]["curves"][what][axis][kind]["of"], edges, fill=True, color="#e3e3e3")
         behind.set_ylabel("true sources", color="#999999")
         behind.tick_params(axis="y", colors="#999999")
         behind.spines["right"].set_visible(True)
@@ -91,7 +98,7 @@ def _shares(axes: Axes, told: tuple[Scores, Sequence[dict[str, Any]], str, str, 
         axes.set_zorder(1)
         axes.patch.set_visible(False)
     for number, one in enumerate(figures):
-        curve = one["curves"][what][axis]["all"]
+        curve = one["curves"][what][axis][kind]
         value, low, high = (np.array([np.nan if v is None else v for v in curve[k]]) for k in ("value", "low", "high"))
         seen = np.isfinite(value)
         at = (_middles(edges) * _aside(number, len(figures), edges))[seen]
