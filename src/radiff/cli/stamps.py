@@ -13,6 +13,7 @@ from radiff.errors import InputError
 
 if TYPE_CHECKING:
     from radiff.generate import Generator
+    from radiff.masks import SourceObject
     from radiff.populate import StampOrder
     from radiff.populate.making import Draw, Image
 
@@ -120,11 +121,26 @@ def _orders(
             for place, value in enumerate(classes)
             for order in drawn_orders(number, value, seed + place * number, beam)
         ]
+    chosen: list[tuple[SourceObject, float | None, str]] = []
+    for limit in (number, 10 * number, None):  # large collections are not read to their end without need
+        chosen, complete = _objects(masks, classes, number, split, limit)
+        if complete:
+            break
+    orders, left_out = object_orders(chosen, seed, beam)
+    if left_out:
+        say(f"{left_out} objects are too large for a field of 256 pixels and are left out")
+    if not orders:
+        raise InputError("no object of these classes in the masks; name other --classes or other masks")
+    return orders
+
+
+def _objects(
+    masks: list[Path], classes: list[int], number: int, split: str | None, limit: int | None
+) -> "tuple[list[tuple[SourceObject, float | None, str]], bool]":
+    """The first `number` whole objects of each class in the first `limit` masks; whether there are so many."""
     from radiff.generate import read_requests
 
-    requests, failures = read_requests(masks, split)
-    for failure in failures:
-        say(f"warning: {failure}")
+    requests, failures = read_requests(masks, split, limit)
     left = Counter(dict.fromkeys(classes, number))
     chosen = []
     for request in requests:
@@ -132,12 +148,10 @@ def _orders(
             if left[one.class_value] > 0 and not one.touches_edge((request.mask.shape[0], request.mask.shape[1])):
                 left[one.class_value] -= 1
                 chosen.append((one, request.sky.beam_pixels if request.image else None, f"{request.name} {one.name}"))
-    orders, left_out = object_orders(chosen, seed, beam)
-    if left_out:
-        say(f"{left_out} objects are too large for a field of 256 pixels and are left out")
-    if not orders:
-        raise InputError("no object of these classes in the masks; name other --classes or other masks")
-    return orders
+    complete = not any(left.values())
+    for failure in failures if complete or limit is None else []:
+        say(f"warning: {failure}")
+    return chosen, complete
 
 
 def _digest(generator: "Generator") -> str:
