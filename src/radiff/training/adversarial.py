@@ -24,6 +24,8 @@ from radiff.training.textures import patch_distance, spread
 
 CRITIC, MAKER = "critic", "generator"
 SHOWN = 6
+LIMIT = 12.0
+"""Scaled intensity at which a sheet ends: what is hardly trained may draw anything."""
 Figures = dict[str, Any]
 
 
@@ -169,7 +171,7 @@ class AdversarialTask:
 
 def draw_rival_sheet(path: Path, batch: Batch, drawn: Tensor, scaling: dict[str, Any], masked: bool) -> None:
     """Real cutouts above those `drawn`, scaled; the masks on both where `masked`."""
-    made = snr_pictures(drawn[:SHOWN], scaling)
+    made = snr_pictures(drawn[:SHOWN].clamp(-LIMIT, LIMIT), scaling)
     real = snr_pictures(batch.images[: len(made)], scaling)
     masks = [*batch.masks[: len(real)].cpu().numpy().astype("uint8")]
     made, count = made[: len(real)], len(real)

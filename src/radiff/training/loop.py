@@ -253,7 +253,9 @@ class Trainer:
     def _export(self) -> None:
         state = self.state
         about = {"step": state.step, "seconds": round(state.seconds), "processor_seconds": round(state.spent)}
+        training = self.task.module.training
         self.task.export(self.run / "weights", about)
+        self.task.module.train(training)  # who measures normalisations leaves them in evaluation mode
 
     def resume(self) -> bool:
         """Go on from the checkpoint, if there is one.
@@ -299,6 +301,7 @@ class Trainer:
             1, np.uint64
         )
         generator = torch.Generator().manual_seed(int(words[0] >> 2))
+        torch.manual_seed(int(words[0] >> 2))  # for what networks draw themselves: dropout
         batch = self.train_loader.batch(step)
         told: dict[str, Any] = {}
         turns = [
