@@ -80,6 +80,13 @@ def test_07_populate_a_map(run, place):
     assert (place / "sky" / "manifest.json").is_file() and (place / "sky" / "overview_1x.png").is_file()
 
 
+def test_08_run_a_challenge(run, place):
+    told = run("08_run_a_challenge.py")
+    assert "56 sources to be found" in told and "SDC1 score: " in told
+    assert re.search(r"completeness: 0\.\d\d \[0\.\d\d, 0\.\d\d\], \d+ of 56", told)
+    assert (place / "challenge" / "public" / "SHA256SUMS").is_file() and (place / "scores" / "report.html").is_file()
+
+
 @pytest.mark.parametrize("name", NUMBERED)
 def test_examples_say_what_is_new(name):
     text = (EXAMPLES / name).read_text()

@@ -39,7 +39,7 @@ def axes(matrices: Values) -> tuple[Values, Values, Values]:
     A negative eigenvalue (more was taken off than there was) is a width of 0; where both are, the angle is 0.
     """
     values, vectors = np.linalg.eigh(matrices)
-    widths = FWHM * np.sqrt(np.maximum(values, 0.0))
+    widths = FWHM * np.sqrt(np.where(values > 1e-9, values, 0.0))  # less is rounding
     east, north = vectors[..., 0, 1], vectors[..., 1, 1]
     angle = np.degrees(np.arctan2(east, north)) % 180.0
     return widths[..., 1], widths[..., 0], np.where(widths[..., 1] > 0, angle, 0.0)
