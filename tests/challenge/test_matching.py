@@ -44,15 +44,25 @@ def test_words():
         spurious=[False, True, False, False], truth_aside=["", "", "", "training"],
         found_aside=["", "", "", "", "training", ""],
     )  # fmt: skip
-    assert result.found.tolist() == ["matched", "duplicate", "spurious", "false", "training", "false"]
+    assert result.found.tolist() == ["matched", "duplicate", "spurious", "false", "training", "training"]
     assert result.truth.tolist() == ["found", "artefact", "missed", "training"]
-    assert result.near.tolist() == [0, 0, 1, -1, -1, -1]
+    assert result.near.tolist() == [0, 0, 1, -1, -1, 3]
 
 
 def test_an_artefact_is_no_excuse_for_a_source():
     result = matched([(0, 0), (1, 0)], [(0.9, 0)], spurious=[False, True])
     assert result.found.tolist() == ["matched"]
     assert result.pairs.tolist() == [[0, 0]]
+
+
+def test_at_the_border_of_the_training_area():
+    """A source on this side may have its detection on the other side, and the other way round."""
+    result = matched([(0, 0), (20, 0)], [(1, 0), (19, 0)], truth_aside=["", "training"], found_aside=["training", ""])
+    assert result.found.tolist() == ["matched", "training"]
+    assert result.truth.tolist() == ["found", "training"]
+    result = matched([(0, 0)], [(1, 0), (0.5, 0)], found_aside=["outside", ""])
+    assert result.found.tolist() == ["outside", "matched"]
+    assert result.near.tolist() == [-1, 0]
 
 
 def test_no_row_is_in_two_pairs():

@@ -93,28 +93,36 @@ def match(
     spurious : bool (n_truth,)
         Artefacts: no pair is made of them.
     truth_aside, found_aside : str (n_truth,), (n_found,)
-        A word for rows that are not judged, "" for the others.
+        A word for rows that are not judged, "" for the others. Detections of the training area or off what is judged
+        make pairs with sources on this side of the border all the same, and those on this side that lie in reach of a
+        source of the training area alone are not judged either.
     area : float
         Judged area, square degrees, for `Match.chance`.
     """
     spurious, reach = np.asarray(spurious, bool), np.asarray(reach, float)
     truth_words, found_words = (np.asarray(words, "U9").copy() for words in (truth_aside, found_aside))
-    judged, wanted = found_words == "", (truth_words == "") & ~spurious
-    rows = _pairs(truth, found, reach)
-    rows = {name: value[judged[rows["found"]] & (truth_words[rows["truth"]] == "")] for name, value in rows.items()}
-    true = {name: value[wanted[rows["truth"]]] for name, value in rows.items()}
-    taken = _one_to_one(true)
+    left_out = found_words.copy()
+    beyond = np.isin(left_out, (TRAINING, OUTSIDE))  # of a border, where a source of this side may still be meant
+    judged, wanted = left_out == "", (truth_words == "") & ~spurious
     near = np.full(len(judged), -1, np.intp)
-    for name, one in ((SPURIOUS, {n: v[spurious[rows["truth"]]] for n, v in rows.items()}), (DUPLICATE, true)):
+    rows = _pairs(truth, found, reach)
+    rows = {name: value[(judged | beyond)[rows["found"]]] for name, value in rows.items()}
+    true = {name: value[wanted[rows["truth"]]] for name, value in rows.items()}
+    for word, chosen in ((TRAINING, truth_words == TRAINING), (SPURIOUS, (truth_words == "") & spurious),
+                         (DUPLICATE, wanted)):  # fmt: skip
+        one = {name: value[chosen[rows["truth"]]] for name, value in rows.items()}
         order = np.argsort(-one["share"], kind="stable")  # the nearest last, which stays
-        found_words[one["found"][order]] = name
+        found_words[one["found"][order]] = word
         near[one["found"][order]] = one["truth"][order]
+    taken = _one_to_one(true)
     pairs = {name: value[taken] for name, value in true.items()}
+    found_words[beyond] = left_out[beyond]
+    near[beyond] = -1
     found_words[pairs["found"]] = MATCHED
     near[pairs["found"]] = pairs["truth"]
     found_words[found_words == ""] = FALSE
     truth_words[(truth_words == "") & spurious] = ARTEFACT
-    truth_words[true["truth"]] = BLENDED
+    truth_words[true["truth"][judged[true["found"]]]] = BLENDED
     truth_words[pairs["truth"]] = FOUND
     truth_words[truth_words == ""] = MISSED
     order = np.argsort(pairs["truth"], kind="stable")
