@@ -46,6 +46,16 @@ def test_catalogs_of_any_format(background, stamps, grid, tmp_path, suffix):
     assert truth["major_deconvolved"][2].value == pytest.approx(30.0, rel=0.2)
 
 
+def test_columns_of_trecs(background, grid, tmp_path):
+    ra, dec = grid.to_sky([100.0], [50.0])
+    path = tmp_path / "t.fits"
+    Table({"longitude": ra, "latitude": dec, "I1400": [7.0], "size": [3.0], "RadioClass": [4]}).write(path)
+    made = populate(background, tmp_path / "out", CATALOG, catalog=path, pictures=False)
+    [row] = read_truth(made.folder)
+    assert row["flux"].value == pytest.approx(7e-3, rel=1e-4) and row["x"].value == pytest.approx(100, abs=0.01)
+    assert row["major_deconvolved"].value == pytest.approx(3.0, abs=0.05)
+
+
 def test_classes_of_a_catalog(background, stamps, grid, tmp_path):
     path = write(tmp_path / "c.csv", grid, flux=[0.1] * 3, maj=[0.1] * 3, Class=["galaxy", "3", "sidelobe"])
     made = populate(background, tmp_path / "out", CATALOG, catalog=path, stamps=stamps, pictures=False)

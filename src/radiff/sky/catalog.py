@@ -65,6 +65,7 @@ ALIASES: dict[str, tuple[tuple[str, str], ...]] = {
             "ra_core",
             "ra_j2000",
             "x_wcs",
+            "longitude",
         )
     ),
     "dec": tuple(
@@ -81,6 +82,7 @@ ALIASES: dict[str, tuple[tuple[str, str], ...]] = {
             "dec_core",
             "dec_j2000",
             "y_wcs",
+            "latitude",
         )
     ),
     "peak_flux": (
