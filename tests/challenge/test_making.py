@@ -13,10 +13,10 @@ from challenge.simulated import write_package
 from radiff import InputError
 from radiff.challenge import scoring
 from radiff.challenge.answers import read_answer
-from radiff.challenge.making import check_files, make_challenge
+from radiff.challenge.making import check_files, guessable, make_challenge
 from radiff.challenge.submission import COLUMNS, read_submission, submission_table
 from radiff.sky import MapReader
-from radiff.sky.truth import read_truth
+from radiff.sky.truth import read_truth, write_truth
 
 SEED = 3  # the package tells of it in its header, its history and its manifest as 42423
 
@@ -200,3 +200,20 @@ def test_bad_packages(package, tmp_path):
     with pytest.raises(InputError, match=r"map\.fits: has no beam"):
         make_challenge(tmp_path / "p", tmp_path / "c")
     assert not (tmp_path / "c" / "public").exists()
+
+
+def test_default_seeds_can_be_guessed(package, tmp_path):
+    assert guessable(package) is None  # seed 3
+    assert guessable(package / "map.fits") is None  # not simulated by us
+    with fits.open(package / "map.fits") as hdus:
+        for seed in (0, 8):
+            hdus[0].header["RADIFF"] = json.dumps({"simulated": "noise", "seed": seed})
+            hdus.writeto(tmp_path / f"{seed}.fits")
+    assert guessable(tmp_path / "8.fits") is None
+    assert "0.fits was simulated with the default seed 0: who guesses the options can take" in guessable(
+        tmp_path / "0.fits"
+    )
+    table = read_truth(package)
+    table.meta["SEED"] = 0
+    write_truth(tmp_path / "truth.fits", table)
+    assert "was populated with the default seed 0: who guesses the options can make the truth" in guessable(tmp_path)

@@ -5,6 +5,7 @@
 """
 
 import hashlib
+import json
 import math
 import os
 import shutil
@@ -27,7 +28,8 @@ from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder, read_json, write_json, write_text
 from radiff.parallel import track
 from radiff.sky import MapReader
-from radiff.sky.header import build_header, quiet_astropy
+from radiff.sky.fits import open_image
+from radiff.sky.header import PROVENANCE_KEY, build_header, quiet_astropy
 from radiff.sky.truth import TRUTH_FILES, read_truth, truth_table, write_truth
 
 FORMAT = "radiff challenge 1"
@@ -55,6 +57,29 @@ class Challenge:
     sources: int
     artefacts: int
     training: int
+
+
+def guessable(path: str | os.PathLike[str]) -> str | None:
+    """Why participants might make a background or a truth themselves, as one line; None where they could not.
+
+    Parameters
+    ----------
+    path : path-like
+        A map, or a truth package.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if read_truth(path).meta.get("SEED") == 0:
+            return f"{path} was populated with the default seed 0: who guesses the options can make the truth"
+        return None
+    with quiet_astropy(), open_image(path) as (hdu, _):
+        try:
+            told = json.loads(str(hdu.header.get(PROVENANCE_KEY, "{}")))
+        except ValueError:
+            return None
+    if isinstance(told, dict) and "simulated" in told and told.get("seed") == 0:
+        return f"{path} was simulated with the default seed 0: who guesses the options can take the noise off the map"
+    return None
 
 
 def make_challenge(

@@ -48,8 +48,9 @@ def new(
       radiff challenge new map.fits -o challenge --compact 500 --extended 50 --stamps stamps.fits
     """
     from radiff.challenge.answers import HIDDEN
-    from radiff.challenge.making import PUBLIC, make_challenge
+    from radiff.challenge.making import PUBLIC, guessable, make_challenge
 
+    weak = guessable(source)
     complete = True
     if source.is_dir():
         if context.args:
@@ -63,6 +64,8 @@ def new(
     print(f"{made.sources:,} sources to be found{artefacts}, {made.training:,} objects in the training area")
     print(f"to hand out: {output / PUBLIC}")
     print(f"keep hidden: {output / HIDDEN}")
+    if weak is not None:
+        say(f"warning: {weak}; make it again with a --seed of your own")
     if not complete:
         say("not all objects found room; see above")
         raise typer.Exit(SOME_FAILED)
