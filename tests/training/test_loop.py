@@ -14,7 +14,8 @@ from radiff.data.loader import PackLoader
 from radiff.data.pack import ARRAYS, Pack
 from radiff.errors import InputError
 from radiff.training.config import LoopSettings, Section
-from radiff.training.loop import MAX_BAD_STEPS, State, Trainer, kept_precision, learning_rate_at
+from radiff.training.loop import MAX_BAD_STEPS, Trainer, kept_precision
+from radiff.training.task import Player, State, learning_rate_at
 from run_files import log
 
 
@@ -207,3 +208,127 @@ def test_the_precision_of_a_run_is_kept(trainer):
     assert kept_precision(one.checkpoint) is None
     one.save()
     assert kept_precision(one.checkpoint) == "fp32"
+
+
+# ---------------------------------------------------------------- minutes, contests, growth
+
+
+class Clock:
+    """A processor that spends `each` seconds a step, whatever the clock on the wall says."""
+
+    def __init__(self, each):
+        self.now, self.each = 0.0, each
+
+    def __call__(self):
+        self.now += self.each / 2.0  # asked before and after a step
+        return self.now
+
+
+def test_a_run_of_minutes_ends_by_processor_time_and_the_rate_falls_with_it(trainer):
+    one = trainer(minutes=1.0, steps=3, decay_fraction=0.5, learning_rate=0.2)
+    one._clock = Clock(12.0)
+    rates = []
+    state = one.fit(on_log=lambda figures: rates.append(figures.get("rate")))
+    assert state.step == 10 and state.spent == pytest.approx(60.0)
+    assert [r for r in rates if r is not None] == pytest.approx([0.2] * 6 + [0.16, 0.12, 0.08, 0.04])
+    assert one.task.exported[-1][0] == 10
+
+
+def test_what_was_spent_is_kept_when_a_run_goes_on(trainer):
+    one = trainer(minutes=1.0)
+    one._clock = Clock(24.0)
+    one.fit(max_minutes=0.0)
+    other = trainer(minutes=1.0)
+    other._clock = Clock(24.0)
+    assert other.resume()
+    assert other.state.spent == pytest.approx(12.0)
+    assert other.fit().step == 5
+
+
+class ToyContest(nn.Module):
+    """Two numbers: one is pulled to the other, which is pulled away to 5."""
+
+    def __init__(self):
+        super().__init__()
+        self.hunter, self.prey = (nn.Parameter(torch.full((1, 1, 1, 1), v)) for v in (0.0, 1.0))
+        self.turns = []
+
+    def forward(self, batch, generator, player):
+        self.turns.append(player)
+        if player == "hunter":
+            return (self.hunter - self.prey.detach()).square().mean(), {"gap": self.prey - self.hunter}
+        return (self.prey - 5.0).square().mean(), {}
+
+
+class ToyGame(Toy):
+    """See `radiff.training.task.Contest` and `Growing`."""
+
+    def __init__(self):
+        super().__init__(ToyContest())
+        self.followed = []
+
+    @property
+    def players(self):
+        return [Player("hunter", [self.module.hunter], 2.0), Player("prey", [self.module.prey])]
+
+    def follow(self, progress):
+        self.followed.append(progress)
+
+    def validate(self, batches):
+        return {"val/loss": self.module.prey.item()}
+
+    def export(self, folder, info):
+        self.exported.append((info["step"], self.module.hunter.item(), self.module.prey.item()))
+
+
+@pytest.fixture
+def game(trainer, tmp_path):
+    """``game(run="run", **settings)``: a trainer of a `ToyGame`."""
+
+    def make(run="run", **settings):
+        other = trainer(run=run, **settings)
+        return Trainer(
+            ToyGame(), (other.train_loader, other.train_loader), other.settings, other.run, other.accelerator
+        )
+
+    return make
+
+
+def test_players_take_turns_each_at_its_own_rate(game):
+    one = game(steps=4, validate_every=4)
+    one.fit()
+    assert one.task.module.turns == ["hunter", "prey"] * 4
+    assert [o.param_groups[0]["lr"] for o in one.optimizers] == pytest.approx([0.2, 0.1])
+    assert one.task.followed == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_the_last_player_alone_is_averaged(game):
+    one = game(steps=30, ema_decay=0.9, validate_every=100)
+    one.fit()
+    hunter, prey = (p.item() for p in (one.task.module.hunter, one.task.module.prey))
+    assert len(one.ema.shadow_params) == 1
+    assert one.task.exported[-1] == (30, hunter, pytest.approx(one.ema.shadow_params[0].item()))
+    assert one.ema.shadow_params[0].item() != pytest.approx(prey)
+
+
+def test_a_contest_resumes_both_optimisers(game):
+    game(run="whole", steps=6).fit()
+    parts = game(run="parts", steps=6)
+    for _ in range(3):
+        parts.step()
+    parts.save()
+    again = game(run="parts", steps=6)
+    assert again.resume()
+    again.fit()
+    a, b = (torch.load(one / "checkpoint.pt", weights_only=True) for one in (again.run, again.run.parent / "whole"))
+    assert a["module"] == b["module"] and a["ema"]["shadow"] == b["ema"]["shadow"]
+    assert len(a["optimizers"]) == 2
+    for one, other in zip(a["optimizers"], b["optimizers"], strict=True):
+        assert one["state"] == other["state"]
+
+
+def test_a_step_is_bad_where_one_player_s_is(game):
+    one = game(steps=5)
+    one.task.module.hunter.data.fill_(math.nan)
+    one.step()
+    assert one.bad_steps == 1 and one.task.module.prey.item() != 1.0

@@ -11,7 +11,7 @@ from radiff.cli.outcome import say
 if TYPE_CHECKING:
     from radiff.data.collection import Collection
     from radiff.training.config import Preset
-    from radiff.training.loop import State
+    from radiff.training.task import State
     from radiff.training.run import RunOptions
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoint, weights, logs, sheets.")]

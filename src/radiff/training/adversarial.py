@@ -18,8 +18,8 @@ from radiff.models.io import Part, save_weights
 from radiff.sky import quicklook
 from radiff.training.autoencoder import snr_pictures
 from radiff.training.config import Section
-from radiff.training.loop import Player
 from radiff.training.norms import measure_norms
+from radiff.training.task import Player
 from radiff.training.textures import patch_distance, spread
 
 CRITIC, MAKER = "critic", "generator"
@@ -100,7 +100,7 @@ class DcganContest(Contest):
 
 
 class AdversarialTask:
-    """See `radiff.training.loop.Task` and `Contest`.
+    """See `radiff.training.task.Task` and `Contest`.
 
     Attributes
     ----------

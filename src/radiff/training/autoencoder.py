@@ -41,7 +41,7 @@ class AutoencoderLoss(nn.Module):
 
 
 class AutoencoderTask:
-    """See `radiff.training.loop.Task`."""
+    """See `radiff.training.task.Task`."""
 
     name = "autoencoder"
 

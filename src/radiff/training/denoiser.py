@@ -112,7 +112,7 @@ def peak_weight(codes: Tensor, weight: float) -> Tensor:
 
 
 class DenoiserTask:
-    """See `radiff.training.loop.Task`."""
+    """See `radiff.training.task.Task`."""
 
     name = "denoiser"
 

@@ -62,7 +62,7 @@ class FeatureLoss(nn.Module):
 
 
 class FeatureTask:
-    """See `radiff.training.loop.Task`.
+    """See `radiff.training.task.Task`.
 
     Attributes
     ----------

@@ -43,7 +43,7 @@ class PgganContest(Contest):
 
 
 class PgganTask(AdversarialTask):
-    """See `radiff.training.loop.Growing`."""
+    """See `radiff.training.task.Growing`."""
 
     module: PgganContest
     settings: PgganSettings

@@ -10,14 +10,12 @@ run is a number of steps, or minutes of processor time, which are the same on a 
 <run>/sheets/           sample sheets
 """
 
-import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,6 +29,8 @@ from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder
 from radiff.parallel import progress_bar
 from radiff.training.config import LoopSettings, Section
+from radiff.training.logs import Logs
+from radiff.training.task import Contest, Growing, Loader, Player, State, Task, learning_rate_at
 
 CHECKPOINT = "checkpoint.pt"
 MAX_BAD_STEPS = 20
@@ -49,113 +49,6 @@ FREE_SETTINGS = {
 """Settings that may change when a run is resumed: they do not change its path."""
 
 
-class Loader(Protocol):
-    """What gives the batches of a `Task`, each a function of its number alone."""
-
-    def batch(self, step: int) -> Any:
-        """The batch of training step `step`."""
-        ...
-
-
-class Task(Protocol):
-    """What the loop trains. `module(batch, generator)` gives a scalar loss and figures to log.
-
-    A task whose attribute `keep_best` is True gets its weights folder written where ``val/loss`` is lowest.
-    """
-
-    @property
-    def name(self) -> str:
-        """For logs."""
-        ...
-
-    @property
-    def module(self) -> nn.Module:
-        """What is trained."""
-        ...
-
-    @property
-    def settings(self) -> Section:
-        """The network's settings, which a resumed run must share."""
-        ...
-
-    def validate(self, batches: list[Any]) -> dict[str, float]:
-        """Figures on val, with the weights that `module` holds; ``val/loss`` among them."""
-        ...
-
-    def draw_sheet(self, batches: list[Any], path: Path) -> None:
-        """Write a PNG that shows what the network does now."""
-        ...
-
-    def export(self, folder: Path, info: dict[str, Any]) -> None:
-        """Write the weights folder."""
-        ...
-
-
-@dataclass(frozen=True)
-class Player:
-    """One side of a contest: its parameters, turned by an optimiser of its own.
-
-    Attributes
-    ----------
-    name : str
-        Given to the module when it is this player's turn.
-    parameters : list of Parameter
-    rate : float
-        Learning rate, in units of the loop's.
-    """
-
-    name: str
-    parameters: list[nn.Parameter]
-    rate: float = 1.0
-
-
-@runtime_checkable
-class Contest(Protocol):
-    """A `Task` of several players, who take turns in every step; the last one's weights are averaged and exported.
-
-    Its module is called with the batch, the generator and the name of the player whose loss is asked for.
-    """
-
-    @property
-    def players(self) -> Sequence[Player]:
-        """In the order of their turns."""
-        ...
-
-
-@runtime_checkable
-class Growing(Protocol):
-    """A `Task` that changes in the course of its run."""
-
-    def follow(self, progress: float) -> None:
-        """Told before every step, and before validation, how much of the run is done, 0 to 1."""
-        ...
-
-
-@dataclass
-class State:
-    """Where a run stands.
-
-    Attributes
-    ----------
-    step : int
-    seconds : float
-        Time on the clock.
-    spent : float
-        Seconds of processor time in training steps (on a GPU: time on the clock).
-    best : float
-        Lowest ``val/loss``.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    best: float = math.inf
-    spent: float = 0.0
-
-    def progress(self, settings: LoopSettings) -> float:
-        """How much of the run is done, 0 to 1 (or a little more)."""
-        return self.spent / (60.0 * settings.minutes) if settings.minutes else self.step / settings.steps
-
-
 def kept_precision(checkpoint: Path) -> str | None:
     """The precision of the run that `checkpoint` is of, so that it goes on the same way; None where not known."""
     try:
@@ -163,13 +56,6 @@ def kept_precision(checkpoint: Path) -> str | None:
     except Exception:  # no file, or no checkpoint: `Trainer.resume` says what is wrong
         return None
     return content.get("precision") if isinstance(content, dict) else None
-
-
-def learning_rate_at(state: State, settings: LoopSettings) -> float:
-    """Linear rise, constant, linear fall to zero over the last `decay_fraction` of the run."""
-    rise = min(1.0, (state.step + 1) / max(settings.warmup_steps, 1))
-    left = (1.0 - state.progress(settings)) / max(settings.decay_fraction, 1e-9)
-    return settings.learning_rate * min(rise, max(left, 0.0), 1.0)
 
 
 class Trainer:
@@ -375,7 +261,7 @@ class Trainer:
         saved = start
         first_step = self.state.step
         main = self.accelerator.is_main_process
-        with _Logs(self.run, main) as logs, progress_bar() as progress:
+        with Logs(self.run, main) as logs, progress_bar() as progress:
             total = round(60.0 * self.settings.minutes) or self.settings.steps
             bar = progress.add_task(self.task.name, total=total, completed=self._done)
             while not self.over:
@@ -409,7 +295,7 @@ class Trainer:
     def _report(
         self,
         figures: dict[str, float],
-        logs: "_Logs",
+        logs: Logs,
         progress: Progress,
         bar: Any,
         first_step: int,
@@ -426,7 +312,7 @@ class Trainer:
         if on_log is not None:
             on_log({"step": self.state.step, **figures})
 
-    def _validate(self, logs: "_Logs", on_log: Callable[[dict[str, float]], None] | None) -> None:
+    def _validate(self, logs: Logs, on_log: Callable[[dict[str, float]], None] | None) -> None:
         """Validation and, at times, a sample sheet, with the running mean of the weights."""
         if not self.accelerator.is_main_process:
             return
@@ -459,35 +345,6 @@ class _Averaged:
 
     def __exit__(self, *_: object) -> None:
         self.ema.restore(self.parameters)
-
-
-class _Logs:
-    """A JSON line and tensorboard scalars for every set of figures."""
-
-    def __init__(self, run: Path, active: bool) -> None:
-        self.run, self.active = run, active
-
-    def __enter__(self) -> "_Logs":
-        if self.active:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.stream = (self.run / "log.jsonl").open("a", encoding="utf-8")
-            self.board = SummaryWriter(str(self.run / "tensorboard"))
-        return self
-
-    def write(self, state: State, figures: dict[str, float]) -> None:
-        if not self.active:
-            return
-        line = {"step": state.step, "seconds": round(state.seconds, 1), "spent": round(state.spent, 1)} | figures
-        self.stream.write(json.dumps(line) + "\n")
-        self.stream.flush()
-        for name, value in figures.items():
-            self.board.add_scalar(name, value, state.step)
-
-    def __exit__(self, *_: object) -> None:
-        if self.active:
-            self.stream.close()
-            self.board.close()
 
 
 def _same_settings(old: dict[str, Any], settings: Section, path: Path) -> None:

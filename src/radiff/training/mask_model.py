@@ -136,7 +136,7 @@ class MaskModelLoss(nn.Module):
 
 
 class MaskModelTask:
-    """See `radiff.training.loop.Task`.
+    """See `radiff.training.task.Task`.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ class DdpmLoss(nn.Module):
 
 
 class DdpmTask:
-    """See `radiff.training.loop.Task`.
+    """See `radiff.training.task.Task`.
 
     Attributes
     ----------

@@ -22,11 +22,12 @@ from radiff.training.autoencoder import AutoencoderTask
 from radiff.training.config import LoopSettings, Preset
 from radiff.training.denoiser import DenoiserTask
 from radiff.training.features import FeatureTask
-from radiff.training.loop import CHECKPOINT, Loader, State, Task, Trainer, kept_precision
+from radiff.training.loop import CHECKPOINT, Trainer, kept_precision
 from radiff.training.mask_model import MaskLoader, MaskModelTask
 from radiff.training.pixel_diffusion import DdpmTask
 from radiff.training.rivals import make_rival
 from radiff.training.segmenter import SegmenterTask
+from radiff.training.task import Loader, State, Task
 
 DEVICES = ("auto", "cpu", "cuda")
 SCALE_CUTOUTS = 1024

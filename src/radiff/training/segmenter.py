@@ -95,7 +95,7 @@ def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 class SegmenterTask:
-    """See `radiff.training.loop.Task`.
+    """See `radiff.training.task.Task`.
 
     Attributes
     ----------
