@@ -140,9 +140,7 @@ def _draw(
         axes[1].set_xlim(axes[0].get_xlim())
         axes[1].set_ylim(axes[0].get_ylim())
         small = axes[0].inset_axes((0.0, 0.0, 0.2, 0.2))
-        step = max(1, max(whole[0].shape) // 300)
-        little = whole[0][::step, ::step]
-        _show(small, little, rms, level, (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5))
+        _show(small, _shrunk(whole[0]), rms, level, (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5))
         small.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="#ffd166", linewidth=1.0))
     if zoom >= 5:
         place = (x1 - 2 * beam[0], y0 + 2 * beam[0])
@@ -151,6 +149,16 @@ def _draw(
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     return path
+
+
+def _shrunk(image: NDArray[np.float32], longest: int = 300) -> NDArray[np.float32]:
+    """Means of blocks, so that the longer side is near `longest`; blank pixels do not count."""
+    n = max(1, max(image.shape) // longest)
+    rows, columns = image.shape[0] // n, image.shape[1] // n
+    blocks = image[: rows * n, : columns * n].reshape(rows, n, columns, n)
+    good = np.isfinite(blocks)
+    total, count = np.where(good, blocks, 0.0).sum((1, 3)), good.sum((1, 3))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def _show(
