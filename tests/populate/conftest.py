@@ -29,6 +29,6 @@ def options():
 
 @pytest.fixture(scope="session")
 def package(place, background, stamps, options):
-    made = populate(background, place / "package", options, stamps=stamps, command="radiff populate")
+    made = populate(background, place / "package", options, stamps=stamps, command="radiff populate", pictures=False)
     assert made.complete
     return made.folder

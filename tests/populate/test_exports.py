@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.table import QTable
 from regions import Regions
 
-from populate_samples import BEAM, SCALE
+from populate_samples import BEAM, SCALE, noise_map
 from radiff.cli.main import app
 from radiff.masks import find_pairs, read_annotation, read_ds9, read_yolo
 from radiff.populate.exports import write_rg
@@ -154,12 +154,20 @@ def test_cubes_of_one_plane_and_compressed_maps_keep_their_cards(background, tmp
     assert after["CTYPE3"] == "FREQ" and fits.getdata(made.folder / "map.fits").shape == (1, 1, 400, 500)
 
 
-def test_pictures(package):
+def test_pictures(tmp_path):
     from PIL import Image
 
+    from radiff.masks import COMPACT
+    from radiff.populate import Number, PopulateOptions, populate
+
+    background = noise_map(tmp_path / "noise.fits", (150, 200))
+    made = populate(background, tmp_path / "out", PopulateOptions({COMPACT: Number(20)}))
+    assert {f"overview_{view}.png" for view in VIEWS} == {path.name for path in made.folder.glob("*.png")}
     for view in VIEWS:
-        with Image.open(package / f"overview_{view}.png") as picture:
+        with Image.open(made.folder / f"overview_{view}.png") as picture:
             assert min(picture.size) > 800
+            values = np.asarray(picture.convert("L"))
+            assert (values < 60).mean() > 0.2 and (values > 200).any()  # dark noise, and something in it
 
 
 def test_large_images_are_averaged(tmp_path):
