@@ -25,7 +25,6 @@ EXTRAS = {
     "gradio": "web",
     "dask": "cluster",
     "distributed": "cluster",
-    "zarr": "cluster",
     "bdsf": "finders",
     "AegeanTools": "finders",
 }
