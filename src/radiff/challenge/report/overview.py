@@ -45,6 +45,8 @@ def draw_overview(scores: Scores, path: Path) -> Plot:
         stream = io.BytesIO()
         figure.savefig(stream, format="png", metadata={"Software": None})
     text = "Rings: true sources to be found; crosses: false detections. asinh stretch, from -3 rms to the peak."
+    if int(scores.wanted.sum()) > _MOST:
+        text += f" Of each kind the {_MOST:,} brightest are marked."
     if n > 1:
         text += f" Means of {n} x {n} pixels."
     return Plot("What was found", text, data_address(stream.getvalue(), "image/png"), "map")
@@ -59,18 +61,19 @@ def _mark(axes: Axes, scores: Scores) -> list[Line2D]:
     kinds = [(found == 0, NONE, "found by none"), (found == count, ALL, "found by all" if count > 1 else "found")]
     if count > 1:
         kinds.insert(1, ((found > 0) & (found < count), SOME, "found by some"))
+    size = float(np.clip(9.0 * np.sqrt(600.0 / max(int(scores.wanted.sum()), 1)), 3.0, 9.0))  # points; less where many
     order = np.argsort(-np.nan_to_num(answer.columns["flux"]), kind="stable")
     marks = []
     for chosen, color, label in kinds:
         rows = order[(chosen & scores.wanted)[order]][:_MOST]
-        style: dict[str, Any] = {"marker": "o", "ls": "", "mfc": "none", "mec": color, "ms": 9, "mew": 1.0}
+        style: dict[str, Any] = {"marker": "o", "ls": "", "mfc": "none", "mec": color, "ms": size, "mew": 1.0}
         axes.plot(at[0][rows], at[1][rows], **style)
         marks.append(Line2D([], [], label=f"{label}: {int((chosen & scores.wanted).sum()):,}", **style))
     for number, one in enumerate(scores.entries):
         rows = np.flatnonzero(one.match.found == FALSE)[:_MOST]
         x, y = answer.grid.pixels(one.table["ra"][rows], one.table["dec"][rows])  # type: ignore[union-attr]
-        style = {"marker": "x", "ls": "", "color": color_of(number), "ms": 7, "mew": 1.4}
-        axes.plot(x, y, **style | {"color": "white", "ms": 9, "mew": 3.0})
+        style = {"marker": "x", "ls": "", "color": color_of(number), "ms": max(0.8 * size, 6.0), "mew": 1.4}
+        axes.plot(x, y, **style | {"color": "white", "ms": max(size, 7.0), "mew": 3.0})
         axes.plot(x, y, **style)
         marks.append(Line2D([], [], label=f"false, {one.name}: {int((one.match.found == FALSE).sum()):,}", **style))
     return marks
