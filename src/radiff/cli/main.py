@@ -24,7 +24,7 @@ VERBS: tuple[tuple[str, str, str], ...] = (
     ("cut", "cut", "Cut annotated maps into a collection of cutouts."),
     ("resample", "resample", "Make cutouts of other beam widths from larger cutouts."),
     ("stats", "stats", "Print and draw what is in a collection."),
-    ("train", "train", "Train a network: autoencoder, denoiser, features, segmenter, masks."),
+    ("train", "train", "Train networks: autoencoder, denoiser, segmenter and others."),
     ("masks", "masks", "Make synthetic class masks, to generate images from."),
     ("generate", "generate", "Make calibrated cutouts in Jy/beam from masks."),
     ("augment", "augment", "Add synthetic pairs of images and masks to a collection."),
