@@ -56,6 +56,24 @@ def test_columns_of_trecs(background, grid, tmp_path):
     assert row["major_deconvolved"].value == pytest.approx(3.0, abs=0.05)
 
 
+def test_a_truth_is_a_catalog(package, tmp_path, background):
+    """What was placed, placed again on another map: the same fluxes, places and sizes."""
+    options = PopulateOptions(flux=FluxRule("catalog"), positions="catalog", overlap=1.0)
+    again = read_truth(
+        populate(background, tmp_path / "out", options, catalog=package / "truth.fits", pictures=False).folder
+    )
+    before = read_truth(package)
+    assert len(again) >= 80  # Gaussians reach further than stamps: some lie across the edge
+    before = before[np.isin(before["name"], again["name"])]
+    for table in (again, before):
+        table.sort("name")
+    compact = before["class"] == "compact"
+    assert list(again["name"]) == list(before["name"]) and list(again["class"]) == list(before["class"])
+    assert np.allclose(again["flux"].value, before["flux"].value, rtol=1e-5)
+    assert np.allclose(again["x"].value, before["x"].value, atol=0.01)
+    assert np.allclose(again["major"].value[compact], before["major"].value[compact], rtol=0.03)
+
+
 def test_classes_of_a_catalog(background, stamps, grid, tmp_path):
     path = write(tmp_path / "c.csv", grid, flux=[0.1] * 3, maj=[0.1] * 3, Class=["galaxy", "3", "sidelobe"])
     made = populate(background, tmp_path / "out", CATALOG, catalog=path, stamps=stamps, pictures=False)

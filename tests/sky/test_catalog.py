@@ -28,6 +28,11 @@ MAKERS = {
     "first": "RA,DEC,SIDEPROB,FPEAK,FINT,RMS,MAJOR,MINOR,POSANG\n150,-3,0.1,12,20,0.2,7.2,5.4,30\n",
     "pybdsf": "# srl list\n#\n# Source_id, Isl_id, RA, E_RA, DEC, Total_flux, Peak_flux, Maj, Min, PA, Isl_rms\n"
     " 0, 0, 150, 1e-5, -3, 0.02, 0.012, 0.002, 0.0015, 30, 0.0002\n",
+    "pybdsf as saved by TOPCAT": "Isl_id\tRA\tDEC\tTotal_flux\tPeak_flux\tMaj\tMin\tPA\tIsl_rms\n"
+    "0\t150\t-3\t0.02\t0.012\t0.002\t0.0015\t30\t0.0002\n",
+    "caesar": "# name x_wcs(deg) y_wcs(deg) Speak(Jy/beam) S(Jy/beam) beamArea bmaj_wcs(arcsec) bmin_wcs(arcsec)"
+    " pa_wcs rms(mJy/beam)\n"
+    "S1 150 -3 0.012 0.4 20 7.2 5.4 30 0.2\n",
     "selavy": "component_name,ra_deg_cont,dec_deg_cont,flux_peak,flux_int,maj_axis,min_axis,pos_ang,rms_image\n"
     "B,150,-3,12,20,7.2,5.4,30,0.2\n",
     "vizier": "FIRST,RAJ2000,DEJ2000,p(S),Fpeak,Fint,Rms,Maj,Min,PA\n"
@@ -44,6 +49,17 @@ def test_every_maker_gives_the_same_row(tmp_path, maker):
     for column, value in EXPECTED.items():
         assert table[column][0] == pytest.approx(value), column
     assert (table["ra"].unit, table["peak_flux"].unit, table["maj"].unit) == (u.deg, u.Jy / u.beam, u.arcsec)
+
+
+@pytest.mark.parametrize(
+    "head", ["", "id ra_core dec_core ra_cent dec_cent flux core_frac b_maj b_min pa size class\n"]
+)
+def test_sdc1_with_and_without_names(tmp_path, head):
+    path = tmp_path / "c.txt"
+    path.write_text(head + "7 150.1 -3.1 150 -3 0.02 0.5 7.2 5.4 30 2 1.0\n8 151.1 -3.1 151 -3 0.03 0 1 1 0 3 3\n")
+    row = read_catalog(path)[0]
+    assert (row["id"], row["ra"], row["dec"], row["ra_core"], row["int_flux"]) == (7, 150.0, -3.0, 150.1, 0.02)
+    assert (row["core_fraction"], row["maj"], row["min"], row["size"], row["class"]) == (0.5, 7.2, 5.4, 2, "1")
 
 
 @pytest.mark.parametrize("name", ["c.fits", "c.ecsv", "c.vot"])
