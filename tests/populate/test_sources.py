@@ -71,7 +71,8 @@ def test_a_truth_is_a_catalog(package, tmp_path, background):
     assert list(again["name"]) == list(before["name"]) and list(again["class"]) == list(before["class"])
     assert np.allclose(again["flux"].value, before["flux"].value, rtol=1e-5)
     assert np.allclose(again["x"].value, before["x"].value, atol=0.01)
-    assert np.allclose(again["major"].value[compact], before["major"].value[compact], rtol=0.03)
+    assert np.allclose(again["major"].value[compact], before["major"].value[compact], rtol=0.003)
+    assert np.allclose(again["minor"].value[compact], before["minor"].value[compact], rtol=0.003)
 
 
 def test_classes_of_a_catalog(background, stamps, grid, tmp_path):

@@ -87,6 +87,9 @@ def test_sizes_and_angles_without_the_beam(thousand):
     told = told_of(read_truth(folder), x, y)
     big = asked["maj"] > 1.0
     assert np.abs(told["major_deconvolved"].value[big] / asked["maj"][big] - 1).max() < 0.01
+    long = big & (asked["min"] < 0.8 * asked["maj"])
+    apart = np.abs((told["pa_deconvolved"].value - asked["pa"] + 90) % 180 - 90)
+    assert long.sum() > 300 and apart[long].max() < 1.0
     beam = shape_of(BEAM.maj, BEAM.min, BEAM.pa)
     wide = [widths_of((shape_of(*row) + beam)[None]) for row in asked["maj", "min", "pa"].iterrows()]
     assert np.abs(told["major"].value / [w[0][0] for w in wide] - 1).max() < 1e-3

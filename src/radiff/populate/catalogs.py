@@ -56,7 +56,7 @@ def catalog_sources(path: str | os.PathLike[str], grid: Grid, fluxes: bool) -> C
         if bad.size:
             text = f"{bad.size} fluxes are not positive, the first in row {bad[0] + 1}: {values[bad[0]]:g} Jy"
             raise InputError(f"{text}; leave these rows out", path)
-    for name in ("maj", "min"):  # sizes are meant without the beam
+    for name in ("maj", "min", "pa"):  # sizes are meant without the beam
         if f"{name}_deconvolved" in table.colnames:
             table[name] = table[f"{name}_deconvolved"]
     if "maj" not in table.colnames and "size" in table.colnames:  # T-RECS gives one size, arcsec

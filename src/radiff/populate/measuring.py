@@ -125,6 +125,7 @@ def make_truth(
         "major_deconvolved": _floored(deconvolved[0], grid),
         "minor_deconvolved": _floored(deconvolved[1], grid),
         "pa": pa,
+        "pa_deconvolved": np.where(_floored(deconvolved[0], grid) > 0, deconvolved[2], np.nan),
         "core_fraction": np.minimum(found["peak"] / np.maximum(flux, 1e-300), 1.0),
         "k": objects["k"],
         "stamp_seed": seeds,

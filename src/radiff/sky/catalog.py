@@ -37,6 +37,7 @@ UNITS: dict[str, u.UnitBase | None] = {
     "snr": None,
     "maj_deconvolved": u.arcsec,
     "min_deconvolved": u.arcsec,
+    "pa_deconvolved": u.deg,
     "ra_core": u.deg,
     "dec_core": u.deg,
     "core_fraction": None,
@@ -119,6 +120,7 @@ ALIASES: dict[str, tuple[tuple[str, str], ...]] = {
     "min_deconvolved": tuple(
         (name, _ARCSEC) for name in ("minor_deconvolved", "dc_min", "min_axis_deconv", "bmin_deconv_wcs")
     ),
+    "pa_deconvolved": tuple((name, _DEG) for name in ("pa_deconvolved", "dc_pa", "pos_ang_deconv", "pa_deconv_wcs")),
     "ra_core": tuple((name, _DEG) for name in ("ra_core", "ra_peak", "ra_max")),
     "dec_core": tuple((name, _DEG) for name in ("dec_core", "dec_peak", "dec_max")),
     "core_fraction": (("core_fraction", ""), ("core_frac", "")),
@@ -155,9 +157,10 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
     Table
         Those of these columns that the file has: name, ra, dec (deg, ICRS), peak_flux (Jy/beam), int_flux (Jy),
         local_rms (Jy/beam), maj, min (arcsec FWHM), pa (deg east of north), p_sidelobe (0 to 1). Missing numbers are
-        NaN. Where the file has them, also id, class (text), snr, maj_deconvolved, min_deconvolved (arcsec), ra_core,
-        dec_core (deg; the brightest point), core_fraction, size (the kind of size in SDC1: 1 largest extent, 2 FWHM of
-        a Gaussian, 3 scale of an exponential). Rows without a position are left out, with a `HeaderWarning`.
+        NaN. Where the file has them, also id, class (text), snr, maj_deconvolved, min_deconvolved (arcsec),
+        pa_deconvolved (deg), ra_core, dec_core (deg; the brightest point), core_fraction, size (the kind of size in
+        SDC1: 1 largest extent, 2 FWHM of a Gaussian, 3 scale of an exponential). Rows without a position are left out,
+        with a `HeaderWarning`.
         ``meta["columns"]``: the names in the file; ``meta["units"]``: the units that it tells, by our names. A unit of
         another kind than the column's (a flux in K) is not converted: see there.
 

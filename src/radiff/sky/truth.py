@@ -54,6 +54,9 @@ COLUMNS: dict[str, TruthColumn] = {
     "major_deconvolved": TruthColumn("f", u.arcsec, "FWHM along the major axis without the beam"),
     "minor_deconvolved": TruthColumn("f", u.arcsec, "FWHM along the minor axis without the beam"),
     "pa": TruthColumn("f", u.deg, "position angle of the major axis, north through east, 0 to 180"),
+    "pa_deconvolved": TruthColumn(
+        "f", u.deg, "position angle of the major axis without the beam; NaN where it is round"
+    ),
     "core_fraction": TruthColumn("f", None, "peak over flux: the part that an unresolved core may have, 0 to 1"),
     "n_pixels": TruthColumn("i", None, "pixels of the object in its mask"),
     "x_min": TruthColumn("i", u.pix, "bounding box of the mask, first column"),
