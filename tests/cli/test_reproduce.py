@@ -4,18 +4,23 @@ import json
 import sys
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from radiff.cli.main import app
 from radiff.data.collection import CollectionWriter
 from radiff.masks import Annotation
-from radiff.models.io import Part, save_weights
+from radiff.models.baselines import RIVALS, rival_config
+from radiff.models.baselines.dcgan import DcganConfig
+from radiff.models.baselines.spade import SpadeConfig
+from radiff.models.io import Part, load_rival, save_weights
 from radiff.models.resnet import ResNet18, ResNetConfig
 from radiff.models.segmenter import LightUNetConfig, build_segmenter, segmenter_config
 from radiff.sky import Beam, Cutout
-from sky_sets import pictures
+from sky_sets import picture, pictures
 
 RMS = 2e-4
+TRAINED = {"step": 7, "seconds": 600, "processor_seconds": 300}
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,58 @@ def test_table_4_with_another_model(run, tmp_path, monkeypatch):
     ]  # fmt: skip
     assert "it tells the network the answer" in result.stdout
     assert "| SPADE | 73.49 | 26.84 | 36.19 |" in result.stdout
+
+
+def rival(folder, name, config):
+    """Weights of a small random rival."""
+    network = RIVALS[name].network(config)
+    for parameter in network.parameters() if name == "dcgan" else ():
+        parameter.data *= 4.0  # starts with images near zero
+    info = {"scaling": {"name": "snr-asinh", "softness": 2.0}, "training": {name: TRAINED}}
+    return save_weights(folder, {"rival": Part(network, rival_config(network))}, info)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A collection of 8 val cutouts of 128 x 128 pixels."""
+    root = tmp_path_factory.mktemp("large")
+    writer = CollectionWriter(root)
+    for one in (picture(k, k == 7, 128) for k in range(8)):
+        cutout = Cutout(RMS * one.snr, beam=Beam(5.4, 5.4))
+        writer.add("s", one.name, cutout, Annotation(list(one.objects), one.mask.shape), split="val")
+    writer.finish()
+    return root
+
+
+def run_rivals(table, large, folders, tmp_path, *weights):
+    arguments = [
+        table, large, "-o", tmp_path / "out", "--features", folders / "f", "--segmenter", folders / "s",
+        "--device", "cpu", "--workers", 1, *(text for one in weights for text in ("--weights", one)),
+    ]  # fmt: skip
+    return CliRunner().invoke(app, ["reproduce", *map(str, arguments)])
+
+
+def test_rivals_stand_in_the_tables(large, folders, tmp_path):
+    torch.manual_seed(0)
+    dcgan = rival(tmp_path / "dcgan", "dcgan", DcganConfig(5, (8, 8, 4, 4, 4)))
+    spade = rival(tmp_path / "spade", "spade", SpadeConfig(2, 4, 6))
+    result = run_rivals("table3", large, folders, tmp_path, dcgan)
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("| DCGAN | 8 | ")]
+    assert "| 0.00 M | 5.0 | " in line
+    result = run_rivals("table4", large, folders, tmp_path, spade)
+    assert result.exit_code == 0, result.output
+    lines = json.loads((tmp_path / "out/table4.json").read_text())["lines"]
+    assert [line["name"] for line in lines] == ["real images", "SPADE, no-bg", "SPADE, self-masked"]
+    assert lines[1]["parameters"] == sum(p.numel() for p in load_rival(spade).parameters())
+    assert lines[1]["trained"] == 5.0
+    assert {"fid", "coverage", "spread", "score", "ssim"} <= set(lines[2]["figures"])
+    for table, weights, part in (
+        ("table3", spade, "SPADE draws from masks: it belongs in table4"),
+        ("table4", dcgan, "DCGAN knows no masks: table3 is for it"),
+    ):
+        result = run_rivals(table, large, folders, tmp_path, weights)
+        assert result.exit_code == 2 and part in result.output
 
 
 def test_refusals(run):

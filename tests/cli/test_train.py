@@ -140,3 +140,19 @@ def test_an_unknown_segmenter_is_refused(collection, tmp_path):
         "--set", "segmenter.network.name=vgg",
     )  # fmt: skip
     assert "'vgg' is no segmenter; there are: light-unet, fc-densenet56" in refused(result)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "pggan", "ddpm", "spade", "inade"])
+def test_every_rival_has_a_verb_and_four_presets(name, tmp_path):
+    for preset in ("smoke", "cpu", "gpu", "paper"):
+        more = ("--preset", preset, "--set", f"{name}.loop.minutes=10", "--dry-run")
+        result = run(name, "no-collection", "-o", tmp_path / "run", *more)
+        assert result.exit_code == 0, result.output
+        assert yaml.safe_load(result.stdout)[name]["loop"]["minutes"] == 10
+
+
+def test_a_run_of_minutes_says_what_it_spent(collection, tmp_path):
+    more = ("--workers", 1, "--device", "cpu", "--preset", "smoke", "--set", "autoencoder.loop.minutes=0.001")
+    result = run("autoencoder", collection, "-o", tmp_path / "run", *more)
+    assert result.exit_code == 0, result.output
+    assert "of 0.001 processor min after" in result.stderr and "trained at step" in result.stderr
