@@ -109,7 +109,12 @@ def reproduce(
     networks = load_networks(features, None if table == "table3" else segmenter, device)
     judged = room.Samples.read(opened, split, limit)
     folders = weights or ["default"]
-    rows = [row for one in folders for row in own_rows(table, one, len(folders) > 1, device, steps, batch_size)]
+    several = [len(folders) > 1 and one != "default" for one in folders]
+    rows = [
+        row
+        for one, named in zip(folders, several, strict=True)
+        for row in own_rows(table, one, named, device, steps, batch_size)
+    ]
     rows += [other_row(text) for text in model or []]
     trained = any(row.split == "train" for row in opened.rows)
     train = ImageSet.open(collection, "train") if trained and split != "train" else None
