@@ -4,13 +4,17 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import sky_sets
 from radiff.errors import InputError
 from radiff.evaluate.damage import DAMAGES, copied
 from radiff.evaluate.evaluation import evaluate
-from radiff.evaluate.networks import Networks, describe_set, describe_train
+from radiff.evaluate.measure import SCALING
+from radiff.evaluate.metrics.distances import kid_estimate, standardised
+from radiff.evaluate.networks import Networks, describe_set, describe_train, load_networks
 from radiff.evaluate.report.page import differs, text_lines
+from radiff.training.features import in_use
 
 COUNT = 48
 REAL = sky_sets.pictures(COUNT)
@@ -75,6 +79,17 @@ def test_identical_sets(same):
     assert same["ssim"].value.value == pytest.approx(1.0)
     assert same["flux_peak_all"].value.value == pytest.approx(1.0)
     assert same["seg_score"].value == same["seg_score"].real
+
+
+def test_the_features_in_the_box_have_not_collapsed_and_see_damages():
+    networks = load_networks("default", "none", "cpu")
+    fresh = sky_sets.pictures(COUNT, 500)
+    sets = {"real": REAL, "fresh": fresh} | {name: DAMAGES[name](fresh, 0) for name in ("blurred", "sources removed")}
+    features = {name: networks.describe([SCALING.forward(p.snr, 0.0, 1.0) for p in s]) for name, s in sets.items()}
+    assert features["real"].shape == (COUNT, 512)
+    assert in_use(torch.from_numpy(features["real"]))[1] > 5
+    kids = {name: kid_estimate(*standardised(features["real"], f)) for name, f in features.items() if name != "real"}
+    assert kids["blurred"].value > kids["fresh"].high and kids["sources removed"].low > kids["fresh"].high, kids
 
 
 def test_new_images_of_one_kind_are_not_marked(same):
