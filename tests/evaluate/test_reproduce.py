@@ -71,7 +71,8 @@ def test_table_4(samples, folder, tmp_path):
     assert "The truth: knows the answer." in text
     assert "not comparable" in text
     assert "| RADiff (background: the image itself) | 13.17 | 39.04 | 60.96 |" in text
-    assert text.splitlines()[0].startswith("| model | images | FID | KID | coverage % | spread, real = 1 | SSIM %, paper's scale |")
+    head = "| model | images | FID | KID | coverage % | spread, real = 1 | SSIM %, paper's scale |"
+    assert text.splitlines()[0].startswith(head)
 
 
 def test_table_3_needs_no_masks(samples, tmp_path):
@@ -149,3 +150,18 @@ def test_real_cutouts_as_a_set(samples):
     found = sample_set(samples).read(2)
     assert found.beam_width == samples.beams[2] or np.isnan(found.beam_width)
     assert found.snr.std() > 0.5 and found.mask_key == sky_sets.pictures(COUNT)[2].mask_key
+
+
+def test_a_measured_row_is_not_measured_again(samples, tmp_path, monkeypatch):
+    first = run("table3", samples, tmp_path, ROWS[1:]).read_text()
+
+    def never(*_, **__):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("radiff.evaluate.reproduce.measure_row", never)
+    row = replace(ROWS[1], parameters=5_000_000)
+    again = run("table3", samples, tmp_path, [row]).read_text()
+    lines = [[line for line in text.splitlines() if line.startswith("| noise")] for text in (first, again)]
+    assert lines[1] == [lines[0][0].replace("| - | - | ", "| 5.00 M | - | ")]
+    with pytest.raises(AssertionError, match="measured again"):
+        run("table3", samples, tmp_path, [replace(row, key="other weights")])

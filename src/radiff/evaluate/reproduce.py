@@ -73,6 +73,8 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 FACTORS = {"fid": 1.0, "kid": 1.0, "spread": 1.0}
 PERCENT = 100.0
+FIGURES = 1
+"""Counted up when what is measured changes, so that rows are measured again."""
 PIECE = 32
 """Images that are drawn before they are written."""
 
@@ -124,6 +126,11 @@ class Line:
         """JSON values."""
         return {**asdict(self), "figures": {name: value.to_json() for name, value in self.figures.items()}}
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Line":
+        """The line that `to_json` gave."""
+        return cls(**values | {"figures": {k: Estimate.from_json(v) for k, v in values["figures"].items()}})
+
 
 # ---------------------------------------------------------------- images
 
@@ -147,7 +154,7 @@ def draw_row(row: TableRow, orders: Sequence[Order], folder: Path) -> tuple[NDAr
     shapes = sorted({order.mask.shape for order in orders})
     if len(shapes) != 1:
         raise InputError(f"the tables need cutouts of one size; here are {shapes}")
-    stem = re.sub(r"[^A-Za-z0-9.+-]+", "-", row.name).strip("-.")
+    stem = _stem(row.name)
     data, state = folder / f"{stem}.npy", folder / f"{stem}.json"
     about = {"key": row.key, "background": row.background, "orders": _digest(orders)}
     done, seconds = 0, 0.0
@@ -167,6 +174,11 @@ def draw_row(row: TableRow, orders: Sequence[Order], folder: Path) -> tuple[NDAr
         images.flush()
         write_json(state, {"about": about, "done": done, "seconds": seconds})
     return images, seconds
+
+
+def _stem(name: str) -> str:
+    """A name as that of a file."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-.")
 
 
 def _digest(orders: Sequence[Order]) -> str:
@@ -315,8 +327,17 @@ def reproduce(
     lines = [real_line(table, floor)]
     for row in rows:
         tell(f"{row.name} ...")
-        images, seconds = draw_row(row, row_orders(samples, row, seed, peaks), folder / "rows")
-        lines.append(measure_row(row, images, real, table, networks, seconds, paired, workers))
+        orders = row_orders(samples, row, seed, peaks)
+        images, seconds = draw_row(row, orders, folder / "rows")
+        about = [FIGURES, which, row.name, row.background, row.key, _digest(orders), networks.names]
+        kept = folder / "rows" / f"{_stem(row.name)}-{which}.json"
+        if kept.is_file() and read_json(kept)["about"] == about:
+            line = Line.from_json(read_json(kept)["line"])
+            line = replace(line, note=row.note, parameters=row.parameters, trained=row.trained, drawing=seconds)
+        else:
+            line = measure_row(row, images, real, table, networks, seconds, paired, workers)
+            write_json(kept, {"about": about, "line": line.to_json()})
+        lines.append(line)
         _write(folder, which, lines, networks, peaks)  # what is done stays when a later row fails
     return _write(folder, which, lines, networks, peaks)
 
