@@ -23,8 +23,8 @@ NOTES = {
 }
 
 
-RIVAL_BACKGROUNDS = ("none", "self-masked")
-"""What a rival of Table 4 is shown: nothing, and the image without its sources."""
+OTHERS_BACKGROUNDS = ("none", "self-masked")
+"""What a rival of Table 4 is shown, and weights of ours beside the package's: nothing, the image without its sources."""
 
 
 def register(app: typer.Typer) -> None:
@@ -77,8 +77,9 @@ def reproduce(
 
     Tables 3 and 4:
     Rows of ours: without a mask (table3); without a background, with the image itself, the image without its sources,
-    another image as background (table4). All rows get the same masks, and the same networks measure them. Stopped, it
-    goes on where it was.
+    another image as background (table4; the first and the third alone for rivals and for weights beside the package's).
+    All rows get the same masks, and the same networks measure them. Stopped, it goes on where it was. Rivals
+    ('radiff train dcgan', pggan, ddpm for table3; spade, inade for table4) are given by their weights, as ours are.
 
     Another model is a function of orders (radiff.evaluate.Order: mask, background, beam, rms, seed) that gives images
     in Jy/beam about the level 0.
@@ -174,7 +175,7 @@ def own_rows(
     draw = drawer(generator, num_steps=steps, batch_size=batch_size)
     return [
         TableRow(f"{title}, {'no-bg' if kind == 'none' else kind}{more}", draw, kind, NOTES.get(kind, ""), **costs)
-        for kind in (RIVAL_BACKGROUNDS if rival else BACKGROUNDS)
+        for kind in (OTHERS_BACKGROUNDS if rival or named else BACKGROUNDS)
     ]
 
 
