@@ -21,6 +21,15 @@ def test_known_columns_are_taken():
     ]  # fmt: skip
 
 
+def test_the_angle_goes_with_the_sizes():
+    """SDC1's sizes are without the beam, and so is its angle where it is known."""
+    table = {
+        "ra": [1.0, 2.0], "dec": [1.0, 2.0], "flux": [1.0, 1.0], "major_deconvolved": [9.0, 9.0],
+        "minor_deconvolved": [4.0, 4.0], "pa": [77.0, 77.0], "pa_deconvolved": [60.0, np.nan],
+    }  # fmt: skip
+    assert sdc1_columns(table, BEAM)["pa"].tolist() == [60.0, 77.0]
+
+
 def test_what_is_not_known():
     table = {
         "ra": [10.0, 11.0, 12.0], "dec": [0.0, 1.0, 2.0], "flux": [1.0, 2.0, 4.0], "major": [10.0, np.nan, np.nan],

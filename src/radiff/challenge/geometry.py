@@ -88,8 +88,8 @@ class SkyGrid:
             text = f"has pixels of {steps[0] * 3600:.4g} x {steps[1] * 3600:.4g} arcsec; regrid it to square ones"
             raise InputError(text, reader.path)
         scale = float(reader.pixel_scale or 0.0)
-        reference = np.asarray(reader.wcs.wcs.crpix) - 1.0  # where north of the beam's angle is meant
-        inverse = np.linalg.inv(jacobian_of(reader.wcs, reference[:1], reference[1:])[0])
+        reference = np.asarray(reader.wcs.wcs.crpix) - 1.0  # BPA counts from the north of the map's own frame
+        inverse = np.linalg.inv(jacobian_of(reader.wcs, reference[:1], reference[1:], own=True)[0])
         if not np.isfinite(inverse).all():  # the reference lies off the sky
             inverse = np.linalg.inv(np.diag([-scale, scale]))
         on_sky = covariance(reader.beam.maj, reader.beam.min, reader.beam.pa)
@@ -103,7 +103,7 @@ class SkyGrid:
 
     def sky(self, x: ArrayLike, y: ArrayLike) -> tuple[Values, Values]:
         """ICRS right ascension (0 to 360) and declination in deg of pixels; NaN off the sky."""
-        return _to_icrs(self.wcs, np.asarray(x, float), np.asarray(y, float))
+        return _to_sky(self.wcs, np.asarray(x, float), np.asarray(y, float))
 
     def pixels(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Values, Values]:
         """Pixels (x, y) of ICRS positions in deg; NaN where the projection does not reach."""
@@ -150,22 +150,30 @@ def unit_vectors(ra: ArrayLike, dec: ArrayLike) -> Values:
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], -1)
 
 
-def _to_icrs(wcs: WCS, x: Values, y: Values) -> tuple[Values, Values]:
+def _to_sky(wcs: WCS, x: Values, y: Values, own: bool = False) -> tuple[Values, Values]:
+    """Longitude and latitude in deg, ICRS or (`own`) of the map's own frame."""
     if not x.size:
         return x, y
     with quiet_astropy(), np.errstate(invalid="ignore"):
-        place = wcs.pixel_to_world(x, y).icrs
-        return np.asarray(place.ra.deg, float), np.asarray(place.dec.deg, float)
+        place = wcs.pixel_to_world(x, y)
+        sphere = (place if own else place.icrs).spherical
+        return np.asarray(sphere.lon.deg, float), np.asarray(sphere.lat.deg, float)
 
 
-def jacobian_of(wcs: WCS, x: Values, y: Values) -> Values:
-    """(n, 2, 2): steps to the east and north in arcsec of a step of one pixel along x and y at pixels (n,)."""
-    ra, dec = (np.radians(v) for v in _to_icrs(wcs, x, y))
+def jacobian_of(wcs: WCS, x: Values, y: Values, own: bool = False) -> Values:
+    """(n, 2, 2): steps to the east and north in arcsec of a step of one pixel along x and y at pixels (n,).
+
+    East and north of ICRS, or of the map's `own` frame.
+    """
+    ra, dec = (np.radians(v) for v in _to_sky(wcs, x, y, own))
     east = np.stack([-np.sin(ra), np.cos(ra), np.zeros_like(ra)], -1)
     north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)], -1)
     result = np.empty((len(x), 2, 2))
     for axis, (dx, dy) in enumerate(((0.5, 0.0), (0.0, 0.5))):
-        ahead, behind = unit_vectors(*_to_icrs(wcs, x + dx, y + dy)), unit_vectors(*_to_icrs(wcs, x - dx, y - dy))
+        ahead, behind = (
+            unit_vectors(*_to_sky(wcs, x + dx, y + dy, own)),
+            unit_vectors(*_to_sky(wcs, x - dx, y - dy, own)),
+        )
         step = ahead - behind
         for row, towards in enumerate((east, north)):
             result[:, row, axis] = np.degrees((step * towards).sum(-1)) * 3600.0

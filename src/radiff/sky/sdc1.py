@@ -28,7 +28,8 @@ def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> d
     ----------
     table : mapping of str to array (n,)
         ra, dec (deg), flux (Jy); as far as known ra_peak, dec_peak (deg), peak (Jy/beam), major_deconvolved,
-        minor_deconvolved or else major, minor (arcsec FWHM), pa (deg), core_fraction, class (text).
+        minor_deconvolved or else major, minor (arcsec FWHM), pa_deconvolved or else pa (deg), core_fraction, class
+        (text).
     beam : (float, float)
         Major and minor FWHM of the map's beam, arcsec.
 
@@ -56,10 +57,11 @@ def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> d
     with np.errstate(divide="ignore", invalid="ignore"):
         core = np.clip(known("peak") / flux, 0.0, 1.0)
     core = np.where(np.isfinite(core), core, np.where(kinds == "compact", 1.0, 0.0))
+    angle = known("pa_deconvolved", known("pa", 0.0))
     columns: dict[str, Any] = {
         "id": np.arange(1, count + 1), "ra_core": known("ra_peak", ra), "dec_core": known("dec_peak", dec),
         "ra_cent": ra, "dec_cent": dec, "flux": flux, "core_frac": known("core_fraction", core),
-        "b_maj": sizes["major"], "b_min": sizes["minor"], "pa": np.where(point, 0.0, known("pa", 0.0)),
+        "b_maj": sizes["major"], "b_min": sizes["minor"], "pa": np.where(point, 0.0, angle),
         "size": np.full(count, _GAUSSIAN), "class": [SDC1_CLASSES.get(kind, 0) for kind in kinds],
     }  # fmt: skip
     return {name: np.asarray(columns[name], float) for name in SDC1_COLUMNS}
