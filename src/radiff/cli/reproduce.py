@@ -24,7 +24,7 @@ NOTES = {
 
 
 OTHERS_BACKGROUNDS = ("none", "self-masked")
-"""What a rival of Table 4 is shown, and weights of ours beside the package's: nothing, the image without its sources."""
+"""What a rival of Table 4 is shown, and weights of ours beside the package's: nothing, the image without sources."""
 
 
 def register(app: typer.Typer) -> None:
