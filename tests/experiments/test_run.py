@@ -64,7 +64,7 @@ def test_a_run_that_was_stopped_goes_on(whole, setting, tmp_path, monkeypatch):
     def dying(self, step):
         nonlocal count
         count += 1
-        if count > 4:
+        if count > 5:
             raise KeyboardInterrupt
         return own(self, step)
 
@@ -72,10 +72,12 @@ def test_a_run_that_was_stopped_goes_on(whole, setting, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         reproduce_augmentation(["table6"], setting(tmp_path), tell=lambda text: None)
     monkeypatch.setattr(Work, "do", own)
-    assert len(steps_of(tmp_path)) == 4
+    assert len(steps_of(tmp_path)) == 5
+    early = (tmp_path / "table6.md").read_text()
+    assert "| real (SC) | 12 | 1 |" in early and "| + both |" not in early.split("The paper")[0].split("the paper")[0]
     told: list[str] = []
     reproduce_augmentation(["table6"], setting(tmp_path), tell=told.append)
-    assert told[0] == "8 steps, 4 done"
+    assert told[0] == "8 steps, 5 done"
     first, second = steps_of(whole[0]), steps_of(tmp_path)
     for name, step in second.items():
         assert step["key"] == first[name]["key"] and step["result"] == first[name]["result"], name
@@ -136,7 +138,7 @@ def test_tables_have_means_spreads_and_shares(setting, tmp_path):
     assert found["SC"]["total"]["spread"] == pytest.approx(0.1 / np.sqrt(2))
     assert "f1_extended" not in found["SC"]
     text = "\n".join(iou_lines("table8", setting(tmp_path, "seeds=2"), done))
-    assert "| SC_R + SC_A | 1,234 | 73.0 ± 1.4 |" in text
+    assert "| SC_R + SC_A | 1,234 | 2 | 73.0 ± 1.4 |" in text
     assert "- SC_R + SC_A, of SC: all classes 97.3 %" in text
     assert "| SC_R + SC_A | 70.65 | 71.64 | 69.52 |" in text and "not comparable" in text
 

@@ -36,15 +36,27 @@ def test_broken_masks_are_made_again_and_counted(maker):
         tries.append(row)
         mask = square_mask(int(row[1]))
         if len(tries) % 3 == 1:
-            mask[30, 15] = 2  # a speck
+            mask[28:, 14:18] = 3  # cut by the edge
         elif len(tries) % 3 == 2:
             mask[11, 12:16] = 2  # touching
         return mask
 
     maker._sample = lambda jobs, *more: np.stack([masks(job.asked) for job in jobs])  # type: ignore[method-assign]
     (one,) = maker.iterate(1, seed=0)
-    assert one.rejected == {"speck": 1, "touching": 1}
+    assert one.rejected == {"cut": 1, "touching": 1}
     assert one.counts == one.asked
+
+
+def test_specks_are_taken_off_and_counted(maker):
+    def masks(jobs, *more):
+        found = np.stack([square_mask(int(job.asked[1])) for job in jobs])
+        found[:, 30, 15], found[:, 25, 25:28] = 2, 3
+        return found
+
+    maker._sample = masks  # type: ignore[method-assign]
+    (one,) = maker.iterate(1)
+    assert one.specks == 2 and not one.rejected
+    assert np.array_equal(one.mask, square_mask(int(one.asked[1])))
 
 
 def test_a_model_that_makes_no_sound_mask_is_said_so(maker):

@@ -118,6 +118,8 @@ def masks(
         print(f"exactly as many objects of each class as asked: {100 * exact:.1f} %")
     told = ", ".join(f"{rule} {count:,}" for rule, count in rejected.most_common()) or "none"
     print(f"thrown away and made again: {sum(rejected.values()):,} ({told})")
+    if specks := sum(one.record["specks"] for one in stored):
+        print(f"specks taken off masks that were kept: {specks:,}")
     print(output / "masks.csv")
     if compare is not None:
         chosen = held if wanted is None else list(parse_classes(wanted))

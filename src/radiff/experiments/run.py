@@ -28,6 +28,7 @@ from radiff.models.segmenter import SEGMENTERS
 from radiff.parallel import Failure
 
 Tell = Callable[[str], None]
+Note = Callable[[Step, Done], None]
 
 
 def prepare(
@@ -120,10 +121,17 @@ def reproduce_augmentation(
         setting.run / "experiment.json",
         {"precision": setting.settings.loop.precision, "settings": setting.settings.model_dump(mode="json")},
     )
+
+    def note(step: Step, result: Done) -> None:
+        done[step.name] = result
+        tell(f"{len(done)} of {len(steps)}: {step.name}, {result.seconds:,.0f} s{_short(step, result.result)}")
+        if step.kind == "train":  # a table stands early, with the trainings that are done
+            write_tables(tables, setting, done)
+
     if jobs == 1:
-        _in_turn(steps, store, work, done, tell)
+        _in_turn(steps, store, work, done, note)
     else:
-        _together(steps, store, setting, done, jobs, tell)
+        _together(steps, store, setting, done, jobs, note)
     return write_tables(tables, setting, done)
 
 
@@ -144,13 +152,13 @@ def _guess(step: Step, steps: Sequence[Step], done: dict[str, Done]) -> float | 
     return sum(done[one.name].seconds for one in alike) / len(alike) if alike else None
 
 
-def _in_turn(steps: Sequence[Step], store: Store, work: Work, done: dict[str, Done], tell: Tell) -> None:
+def _in_turn(steps: Sequence[Step], store: Store, work: Work, done: dict[str, Done], note: Note) -> None:
     while len(done) < len(steps):
         free = ready(steps, set(done), set())
         for step in free:
             result = store.do(step, work.do)
             if result is not None:
-                _note(step, result, done, steps, tell)
+                note(step, result)
                 break
         else:  # other processes work on all of them
             time.sleep(BUSY_SECONDS)
@@ -158,7 +166,7 @@ def _in_turn(steps: Sequence[Step], store: Store, work: Work, done: dict[str, Do
 
 
 def _together(
-    steps: Sequence[Step], store: Store, setting: Setting, done: dict[str, Done], jobs: int, tell: Tell
+    steps: Sequence[Step], store: Store, setting: Setting, done: dict[str, Done], jobs: int, note: Note
 ) -> None:
     one = replace(setting, threads=setting.threads or max(1, (os.cpu_count() or 1) // jobs))
     context = multiprocessing.get_context("forkserver")
@@ -175,7 +183,7 @@ def _together(
                     if isinstance(result, Failure):
                         raise InputError(result.message)
                     if result is not None:
-                        _note(step, result, done, steps, tell)
+                        note(step, result)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list((pool._processes or {}).values()):
@@ -194,11 +202,6 @@ def do_step(setting: Setting, step: Step, keys: dict[str, str]) -> Done | Failur
     if found is None:
         time.sleep(BUSY_SECONDS)
     return found
-
-
-def _note(step: Step, result: Done, done: dict[str, Done], steps: Sequence[Step], tell: Tell) -> None:
-    done[step.name] = result
-    tell(f"{len(done)} of {len(steps)}: {step.name}, {result.seconds:,.0f} s{_short(step, result.result)}")
 
 
 def _short(step: Step, result: Any) -> str:

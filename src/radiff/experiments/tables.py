@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from radiff.experiments.plan import ADDED, RENDERED, TABLES
+from radiff.experiments.plan import ADDED, COUNTED, RENDERED, TABLES
 from radiff.experiments.steps import Done
 from radiff.experiments.work import Setting
 from radiff.files import make_folder, write_json, write_text
@@ -49,10 +49,13 @@ def write_tables(tables: Sequence[str], setting: Setting, done: Mapping[str, Don
     Parameters
     ----------
     done : mapping of str to Done
-        Results of steps by their names; rows whose trainings are missing are left out.
+        Results of steps by their names; rows whose trainings are missing are left out, and so are tables of counts
+        whose sets are.
     """
     folder, paths = make_folder(setting.run), []
     for table in tables:
+        if any(f"set {name}" not in done for name in COUNTED.get(table, ())):
+            continue
         lines = list(count_lines(table, done) if table in PAPER_COUNTS else iou_lines(table, setting, done))
         write_text(folder / f"{table}.md", "\n".join(lines) + "\n")
         paths.append(folder / f"{table}.md")
@@ -84,6 +87,7 @@ def summary(table: str, network: str, done: Mapping[str, Done]) -> dict[str, dic
                 spread = statistics.stdev(values) if len(values) > 1 else None
                 found[row.name][key] = {"mean": statistics.fmean(values), "spread": spread, "values": values}
         found[row.name]["train_pairs"] = {"mean": runs[0]["train_pairs"], "spread": None, "values": []}
+        found[row.name]["trainings"] = {"mean": len(runs), "spread": None, "values": []}
     return found
 
 
@@ -92,13 +96,15 @@ def iou_lines(table: str, setting: Setting, done: Mapping[str, Done]) -> Iterato
     settings = setting.settings
     for network in settings.networks:
         found = summary(table, network, done)
-        yield f"**{network}**, IoU and F1 in %: mean ± standard deviation of {settings.seeds} trainings"
+        if not found:
+            continue
+        yield f"**{network}**, IoU and F1 in %: mean ± standard deviation over trainings of other seeds"
         yield ""
-        yield _row(["trained on", "pairs", *(title for _, title in COLUMNS.values())])
-        yield _row(["---", *("--:" for _ in range(len(COLUMNS) + 1))])
+        yield _row(["trained on", "pairs", "trainings", *(title for _, title in COLUMNS.values())])
+        yield _row(["---", *("--:" for _ in range(len(COLUMNS) + 2))])
         for name, figures in found.items():
             cells = [_figure(figures.get(key)) for key in COLUMNS]
-            yield _row([name, f"{figures['train_pairs']['mean']:,}", *cells])
+            yield _row([name, f"{figures['train_pairs']['mean']:,}", str(figures["trainings"]["mean"]), *cells])
         yield ""
         yield from verdict_lines(table, found)
         yield ""

@@ -129,6 +129,7 @@ def write_one(
         "seed": one.seed,
         "asked": None if one.asked is None else list(one.asked),
         "rejected": one.rejected,
+        "specks": one.specks,
         "settings": settings,
     }
     write_annotation(mask_path(folder, one.index), Annotation(measured, shape, {RECORD: record}), "")
@@ -188,11 +189,11 @@ def finish_masks(folder: str | os.PathLike[str], stored: Sequence[Stored], forma
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     kinds = ("spurious", "compact", "extended")
-    writer.writerow(["mask", "seed", *kinds, *(f"asked_{kind}" for kind in kinds), "rejected"])
+    writer.writerow(["mask", "seed", *kinds, *(f"asked_{kind}" for kind in kinds), "rejected", "specks"])
     for name, one, counts in zip(names, stored, made.counts.tolist(), strict=True):
         asked = one.record["asked"] or ["", "", ""]
         rejected = "; ".join(f"{rule} {count}" for rule, count in sorted(one.record["rejected"].items()))
-        writer.writerow([f"masks/{name}.json", one.record["seed"], *counts, *asked, rejected])
+        writer.writerow([f"masks/{name}.json", one.record["seed"], *counts, *asked, rejected, one.record["specks"]])
     write_text(folder / "masks.csv", stream.getvalue())
     if "coco" in formats:
         images = ((f"{name}.png", one.shape, one.objects) for name, one in zip(names, stored, strict=True))

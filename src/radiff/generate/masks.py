@@ -1,5 +1,7 @@
 """Noise to class masks: the mask model sampled, what it makes checked by rules, bad ones made again. Writes no files.
 
+A field barely above zero on a few pixels is no object: such specks are taken off and counted before a mask is checked.
+
 Item i of a series depends on (seed, i) and the options alone. On a CPU that is exact to the pixel: in bfloat16 a batch
 does not change what comes of one mask, and in float32, where it may in the last digit, masks are made one by one.
 """
@@ -17,7 +19,7 @@ from torch import Tensor
 
 from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
 from radiff.errors import InputError
-from radiff.masks import class_name, mask_to_objects, objects_to_labels
+from radiff.masks import class_name, mask_to_objects, objects_to_labels, objects_to_mask
 from radiff.masks.compose import Classes, ComposedMask, Counts, check_range, draw_counts, item_seed, parse_classes
 from radiff.masks.fields import fields_to_mask
 from radiff.masks.rules import MaskRules
@@ -228,14 +230,17 @@ class MaskMaker:
     def _checked(
         self, job: _Job, mask: NDArray[np.uint8], classes: tuple[int, ...], span: tuple[int, int] | None, seed: int
     ) -> ComposedMask | None:
-        """The mask, where it breaks no rule; else None, and the job counts it."""
-        objects = mask_to_objects(mask)
+        """The mask without specks, where it breaks no rule; else None, and the job counts it."""
+        shape = (mask.shape[0], mask.shape[1])
+        found = mask_to_objects(mask)
+        objects = [one for one in found if not self.rules.is_speck(one, shape)]
+        if len(objects) < len(found):
+            mask = objects_to_mask(objects, shape)
         rule = self.rules.broken(mask, objects, classes, job.asked, span)
         if rule is None:
-            labels = objects_to_labels(objects, (mask.shape[0], mask.shape[1]))
-            return ComposedMask(
-                job.index, item_seed(seed, job.index), mask, labels, objects, job.asked, dict(job.rejected)
-            )
+            specks = len(found) - len(objects)
+            labels, own = objects_to_labels(objects, shape), item_seed(seed, job.index)
+            return ComposedMask(job.index, own, mask, labels, objects, job.asked, dict(job.rejected), specks)
         job.rejected[rule] = job.rejected.get(rule, 0) + 1
         job.attempt += 1
         return None

@@ -52,6 +52,8 @@ class ComposedMask:
         How many spurious, compact and extended objects were asked for; None: any.
     rejected : dict
         Masks thrown away before this one, by the rule that they broke.
+    specks : int
+        Islands taken off this one, too small for an object of their class.
     """
 
     index: int
@@ -61,6 +63,7 @@ class ComposedMask:
     objects: list[SourceObject]
     asked: Counts | None = None
     rejected: dict[str, int] = field(default_factory=dict)
+    specks: int = 0
 
     @property
     def counts(self) -> Counts:

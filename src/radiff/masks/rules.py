@@ -67,6 +67,10 @@ class MaskRules:
         """The rules that `to_json` wrote."""
         return cls(**{one.name: tuple(values[one.name]) for one in fields(cls)})
 
+    def is_speck(self, one: SourceObject, shape: tuple[int, int]) -> bool:
+        """Whether an object of an image of `shape` (ny, nx), not cut by its edge, is smaller than real ones."""
+        return one.npix < self.smallest[one.class_value - 1] and not one.touches_edge(shape)
+
     def broken(
         self,
         mask: NDArray[np.uint8],
@@ -94,15 +98,13 @@ class MaskRules:
         shape = (mask.shape[0], mask.shape[1])
         values = [one.class_value for one in objects]
         cut = [one.touches_edge(shape) for one in objects]
-        sizes = [one.npix for one in objects]
-        each = list(zip(values, sizes, cut, strict=True))
-        if any(npix < self.smallest[value - 1] and not edge for value, npix, edge in each):
+        if any(self.is_speck(one, shape) for one in objects):
             return "speck"
-        if any(npix > self.largest[value - 1] for value, npix, _ in each):
+        if any(one.npix > self.largest[one.class_value - 1] for one in objects):
             return "too large"
         if touching(mask):
             return "touching"
-        if any(edge and not self.at_edge[value - 1] for value, _, edge in each):
+        if any(edge and not self.at_edge[value - 1] for value, edge in zip(values, cut, strict=True)):
             return "cut"
         if any(value not in classes for value in values):
             return "class"

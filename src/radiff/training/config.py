@@ -137,7 +137,7 @@ class MaskModelSettings(Section):
     count_dropout: float = Field(0.1, ge=0, le=1, description="part of the masks trained without any number of objects")
     class_dropout: float = Field(0.1, ge=0, le=1, description="part of the numbers dropped, each on its own")
     sampler: str = Field("adams", description="default sampler of the weights")
-    num_steps: int = Field(24, gt=0, description="default steps of the weights")
+    num_steps: int = Field(12, gt=0, description="default steps of the weights")
     guidance: float = Field(1.0, gt=0, description="default guidance of the weights: how the numbers are followed")
 
 
