@@ -102,12 +102,12 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
     real = read(ImageSet.open(options.collection, "val", options.images, options.resampled))
     train = ImageSet.open(options.collection, "train", None, options.resampled).drawn(2 * options.images, 1)
     pictures = read(train)
-    base, known = ImageSet("real", real), ImageSet("train", pictures[: options.images])
-    fresh = pictures[options.images :]  # what is real, and not in the training set that copies are looked for in
+    copies_of, fresh = pictures[::2], pictures[1::2]  # they come in the order of the surveys
+    base, known = ImageSet("real", real), ImageSet("train", copies_of)
 
     def measured(name: str) -> dict[str, Metric]:
         damage = DAMAGES.get(name, lambda images, _: list(images))
-        made = copied(pictures[: options.images]) if name == "copies" else damage(fresh, 0)
+        made = copied(copies_of) if name == "copies" else damage(fresh, 0)
         found = evaluate(base, ImageSet(name, made), known, of_sets, workers=options.workers, sheets=False).metrics
         if name not in ALONE:
             pairs = ImageSet(name, damage(real, 0))

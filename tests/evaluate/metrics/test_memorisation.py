@@ -17,6 +17,7 @@ from radiff.evaluate.metrics.memorisation import (
     nearest_by_pixels,
     turned,
 )
+from radiff.evaluate.report.page import differs
 from radiff.evaluate.report.sheets import closest_sheet
 
 
@@ -69,9 +70,15 @@ def test_copies_are_seen(train):
     noisy = [sky_sets.picture_of(p.name, p.snr + 0.3 * sky_sets.noise((3, k)), p.mask) for k, p in enumerate(train)]
     near = [nearest_by_pixels(small(p), small(train)) for p in (noisy, sky_sets.pictures(60, 200))]
     metrics = {m.key: m for m in memorisation_metrics("pixels", *near)}
-    assert metrics["nearer_pixels"].value.low > 0.9
+    assert metrics["nearer_pixels"].value.low > 0.9 and differs(metrics["nearer_pixels"])
     assert metrics["copies_pixels"].value.low > 0.5
     assert metrics["near_pixels"].value.high < metrics["near_pixels"].real.low
+
+
+def test_farther_from_the_training_set_than_real_images_is_no_fault():
+    far, near = (Neighbours(np.zeros(40, np.int64), np.full(40, d), np.zeros(40, np.int64)) for d in (0.8, 0.4))
+    assert not any(differs(m) for m in memorisation_metrics("pixels", far, near) if m.target is not None)
+    assert all(differs(m) for m in memorisation_metrics("pixels", near, far) if m.target is not None)
 
 
 def test_features_less_their_mean():
