@@ -168,7 +168,7 @@ def count_lines(table: str, done: Mapping[str, Done]) -> Iterator[str]:
         counts = [sum(each) if value is None else each[value] for each in columns.values()]
         yield _row([name, *(f"{count:,}" for count in counts)])
     yield ""
-    yield from dropped_lines(done)
+    yield from dropped_lines({name: done[f"set {name}"] for name in COUNTED[table] if f"set {name}" in done})
     yield ""
     yield NOTE
     yield ""
@@ -179,13 +179,13 @@ def count_lines(table: str, done: Mapping[str, Done]) -> Iterator[str]:
         yield _row([name, f"{a:,}", f"{b:,}"])
 
 
-def dropped_lines(done: Mapping[str, Done]) -> Iterator[str]:
-    """What the gate dropped of each set."""
-    for name, one in done.items():
-        if name.startswith("set ") and one.result["attempts"]:
+def dropped_lines(sets: Mapping[str, Done]) -> Iterator[str]:
+    """What the gate dropped of each set, by its name."""
+    for name, one in sets.items():
+        if one.result["attempts"]:
             reasons = [f"{count} dropped ({reason})" for reason, count in one.result["dropped"].items()]
             told = ", ".join(reasons) or "none dropped"
-            yield f"- {name[4:]}: {one.result['attempts']:,} images made; {told}"
+            yield f"- {name}: {one.result['attempts']:,} images made; {told}"
 
 
 def _figure(value: Mapping[str, Any] | None) -> str:
