@@ -63,7 +63,7 @@ def test_overrides_and_refusals(tmp_path):
         (["steps=7"], "steps is no setting; valid here: networks, seeds"),
         (["loop.pace=7"], "loop.pace is no setting; valid here: steps"),
         (["seeds=0"], "seeds: Input should be greater than 0"),
-        (["seeds"], "is not of the form key=value, e.g. pairs=500"),
+        (["seeds"], "is not of the form key=value or section.key=value; there are: networks, seeds"),
         (["masks=other"], "masks: String should match pattern"),
     ]:
         with pytest.raises(InputError, match=part):

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from radiff.errors import InputError
-from radiff.training.config import PRESETS, LoopSettings, Preset, load_preset
+from radiff.training.config import LoopSettings, Preset, load_preset
+from radiff.training.reading import PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -55,8 +56,8 @@ def test_overrides():
         ("denoiser.loop.stepps=3", "denoiser.loop.stepps is no setting; valid here: steps, batch_size, learning_rate"),
         ("autoencoder.netwerk.patch=2", "autoencoder.netwerk is no setting; valid here: network, loop"),
         ("steps=3", "steps is no setting; valid here: scaling, autoencoder, denoiser"),
-        ("denoiser.loop.steps", "--set 'denoiser.loop.steps' is not of the form section.key=value, e.g. "),
-        ("=3", "--set '=3' is not of the form section.key=value"),
+        ("denoiser.loop.steps", "--set 'denoiser.loop.steps' is not of the form key=value or section.key=value; there are: scaling, "),
+        ("=3", "--set '=3' is not of the form key=value or section.key=value"),
         ("denoiser.loop.steps.more=3", "--set 'denoiser.loop.steps.more=3': steps is a value, not a section"),
         ("denoiser.loop.steps=[1", "'[1' is no YAML value, e.g. 2000, true or [32, 64]"),
         ("denoiser.loop.steps=many", "denoiser.loop.steps: Input should be a valid integer"),
@@ -76,7 +77,7 @@ def test_bad_overrides_are_refused(override, message):
     ("text", "message"),
     [
         ("denoiser: [1", "mine.yaml: is not YAML"),
-        ("- 1\n- 2\n", "mine.yaml: holds no settings; its sections are: scaling, autoencoder, denoiser"),
+        ("- 1\n- 2\n", "mine.yaml: holds no settings; there are: scaling, autoencoder, denoiser"),
         ("just words", "mine.yaml: holds no settings"),
         ("denoiser: {loop: {step: 3}}", "mine.yaml: denoiser.loop.step is no setting; valid here: steps"),
     ],

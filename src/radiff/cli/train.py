@@ -11,8 +11,8 @@ from radiff.cli.outcome import say
 if TYPE_CHECKING:
     from radiff.data.collection import Collection
     from radiff.training.config import Preset
-    from radiff.training.task import State
     from radiff.training.run import RunOptions
+    from radiff.training.task import State
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoint, weights, logs, sheets.")]
 PresetName = Annotated[str, typer.Option("--preset", help="smoke, cpu, gpu, paper, or a YAML file.")]

@@ -1,16 +1,11 @@
 """Presets and overrides to the settings of the augmentation experiments. Knows no networks and no data."""
 
-from importlib import resources
-from pathlib import Path
-from typing import Any
+from pydantic import Field
 
-import yaml
-from pydantic import Field, ValidationError
-
-from radiff.errors import InputError
 from radiff.training.config import LoopSettings, Section, SegmenterSettings
+from radiff.training.reading import PRESETS, read_settings
 
-PRESETS = ("smoke", "cpu", "gpu", "paper")
+__all__ = ["PRESETS", "ExperimentSettings", "load_settings"]
 
 
 class ExperimentSettings(Section):
@@ -44,40 +39,4 @@ def load_settings(name: str, overrides: list[str] | None = None) -> ExperimentSe
     InputError
         Where the file or a key is not known, or a value is of the wrong kind.
     """
-    if name in PRESETS:
-        text = (resources.files("radiff.experiments") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8", errors="replace")
-    else:
-        raise InputError(f"{name!r} is neither a preset ({', '.join(PRESETS)}) nor a YAML file")
-    try:
-        values = yaml.safe_load(text) or {}
-        for override in overrides or []:
-            _override(values, override)
-        return ExperimentSettings.model_validate(values)
-    except yaml.YAMLError as error:
-        raise InputError(f"is not YAML: {error}", name) from error
-    except ValidationError as error:
-        raise InputError(_explain(error), name) from error
-
-
-def _override(values: Any, override: str) -> None:
-    key, sign, text = override.partition("=")
-    *path, last = key.split(".")
-    for step in path:
-        values = values.setdefault(step, {}) if isinstance(values, dict) else None
-    if not sign or not key or not isinstance(values, dict):
-        raise InputError(f"--set {override!r} is not of the form key=value, e.g. pairs=500 or loop.steps=2000")
-    values[last] = yaml.safe_load(text)
-
-
-def _explain(error: ValidationError) -> str:
-    """The first complaint in one line, with the valid keys where a key is unknown."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{place}: {first['msg']} (here {first.get('input')!r})"
-    section: Any = ExperimentSettings
-    for part in first["loc"][:-1]:
-        section = section.model_fields[str(part)].annotation
-    return f"{place} is no setting; valid here: {', '.join(section.model_fields)}"
+    return read_settings(ExperimentSettings, "radiff.experiments", name, overrides)

@@ -1,15 +1,8 @@
-"""Presets and overrides to checked settings of a training run. Knows no networks' insides and no data."""
+"""What a training run may be told: settings with their bounds and defaults. Knows no networks' insides and no data."""
 
-from importlib import resources
-from pathlib import Path
-from typing import Any
+from pydantic import BaseModel, ConfigDict, Field
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from radiff.errors import InputError
-
-PRESETS = ("smoke", "cpu", "gpu", "paper")
+from radiff.training.reading import read_settings
 
 
 class Section(BaseModel):
@@ -299,48 +292,4 @@ def load_preset(name: str, overrides: list[str] | None = None) -> Preset:
     InputError
         Where the file or a key is not known, or a value is of the wrong kind; the message lists the valid keys.
     """
-    if name in PRESETS:
-        text = (resources.files("radiff.training") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8", errors="replace")
-    else:
-        raise InputError(f"{name!r} is neither a preset ({', '.join(PRESETS)}) nor a YAML file")
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"is not YAML: {error}", name) from error
-    if not isinstance(values, dict):
-        raise InputError(f"holds no settings; its sections are: {', '.join(Preset.model_fields)}", name)
-    for override in overrides or []:
-        _override(values, override)
-    try:
-        return Preset.model_validate(values)
-    except ValidationError as error:
-        raise InputError(_explain(error), name) from error
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    key, sign, text = override.partition("=")
-    if not sign or not key:
-        raise InputError(f"--set {override!r} is not of the form section.key=value, e.g. denoiser.loop.steps=2000")
-    *path, last = key.split(".")
-    for step in path:
-        values = values.setdefault(step, {})
-        if not isinstance(values, dict):
-            raise InputError(f"--set {override!r}: {step} is a value, not a section")
-    try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {override!r}: {text!r} is no YAML value, e.g. 2000, true or [32, 64]") from error
-
-
-def _explain(error: ValidationError) -> str:
-    """The first complaint of pydantic in one line, with the valid keys where a key is unknown."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{place}: {first['msg']} (here {first.get('input')!r})"
-    section: Any = Preset
-    for part in first["loc"][:-1]:
-        section = section.model_fields[str(part)].annotation
-    return f"{place} is no setting; valid here: {', '.join(section.model_fields)}"
+    return read_settings(Preset, "radiff.training", name, overrides)
