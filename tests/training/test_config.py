@@ -56,7 +56,10 @@ def test_overrides():
         ("denoiser.loop.stepps=3", "denoiser.loop.stepps is no setting; valid here: steps, batch_size, learning_rate"),
         ("autoencoder.netwerk.patch=2", "autoencoder.netwerk is no setting; valid here: network, loop"),
         ("steps=3", "steps is no setting; valid here: scaling, autoencoder, denoiser"),
-        ("denoiser.loop.steps", "--set 'denoiser.loop.steps' is not of the form key=value or section.key=value; there are: scaling, "),
+        (
+            "denoiser.loop.steps",
+            "--set 'denoiser.loop.steps' is not of the form key=value or section.key=value; there are: ",
+        ),
         ("=3", "--set '=3' is not of the form key=value or section.key=value"),
         ("denoiser.loop.steps.more=3", "--set 'denoiser.loop.steps.more=3': steps is a value, not a section"),
         ("denoiser.loop.steps=[1", "'[1' is no YAML value, e.g. 2000, true or [32, 64]"),
