@@ -11,9 +11,11 @@ import typer
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
+    from radiff.data.collection import Collection
     from radiff.evaluate.checks.orders import Draw
     from radiff.evaluate.reproduce import TableRow
     from radiff.generate import Generator
+    from radiff.generate.masks import MaskMaker
 
 AUGMENTATION = ("table5", "table6", "table7", "table8")
 NOTES = {
@@ -65,7 +67,9 @@ def reproduce(
     samples: Annotated[
         str, typer.Option(help="Tables 5 to 8: samples that are used; default: all real ones not resampled.")
     ] = "",
-    mask_weights: Annotated[str, typer.Option(help="Tables 5 to 8: the mask model, where masks=model.")] = "default",
+    mask_weights: Annotated[
+        str, typer.Option(help="The mask model: of a row of table3, and of tables 5 to 8 where masks=model.")
+    ] = "default",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tables 5 to 8: print the plan, do nothing.")] = False,
 ) -> None:
     """Make a table of the paper on public images, the paper's own figures beside as not comparable.
@@ -118,6 +122,8 @@ def reproduce(
     ]
     rows += [other_row(text) for text in model or []]
     trained = any(row.split == "train" for row in opened.rows)
+    if table == "table3" and trained and "default" in folders:
+        rows += whole_road(opened, judged.masks[0].shape, mask_weights, device, steps, batch_size)
     train = ImageSet.open(collection, "train") if trained and split != "train" else None
     path = measure(
         table, judged, rows, networks, output, train, seed, peaks, workers, lambda text: print(text, file=sys.stderr)
@@ -179,19 +185,55 @@ def own_rows(
     ]
 
 
+def whole_road(
+    collection: "Collection",
+    shape: tuple[int, ...],
+    mask_weights: str,
+    device: str,
+    steps: int | None,
+    batch_size: int,
+) -> "list[TableRow]":
+    """Our row of Table 3 that draws its masks too, empty ones as often as the collection's train split has them.
+
+    None where the mask model's masks are not of the cutouts' `shape`.
+    """
+    from radiff.cli.orders import drawer, own_masks
+    from radiff.data.mask_set import is_native
+    from radiff.evaluate.reproduce import TableRow
+    from radiff.generate import Generator
+    from radiff.generate.masks import MaskMaker
+
+    generator, maker = Generator.from_pretrained("default", device), MaskMaker.from_pretrained(mask_weights, device)
+    if shape != (maker.size, maker.size):
+        text = f"no row with masks of its own: the mask model draws {maker.size} x {maker.size} pixels"
+        print(text, file=sys.stderr)
+        return []
+    rows = [row for row in collection.split("train").rows if is_native(row)]
+    empty = sum(not any(row.counts) for row in rows) / max(len(rows), 1)
+    row = TableRow(
+        "radiff, masks of its own",
+        own_masks(drawer(generator, num_steps=steps, batch_size=batch_size), maker, empty),
+        note=f"masks by {maker.folder.name}, then images from them; {100 * empty:.0f} % of the masks are empty",
+        key=f"{_digest(generator)} {_digest(maker)} {steps} {empty:.4f}",
+        parameters=_parameters(generator) + sum(p.numel() for p in maker.model.parameters()),
+        trained=_minutes(generator) + _minutes(maker),
+    )
+    return [row]
+
+
 def _parameters(generator: "Generator") -> int:
     """Of all networks that draw."""
     names = ("network",) if hasattr(generator, "network") else ("autoencoder", "denoiser")
     return sum(p.numel() for name in names for p in getattr(generator, name).parameters())
 
 
-def _minutes(generator: "Generator") -> float:
+def _minutes(generator: "Generator | MaskMaker") -> float:
     """What the weights say of their training: of the processor, else on the clock; NaN where they say nothing."""
     runs = [one for one in generator.manifest.get("training", {}).values() if "seconds" in one]
     return sum(one.get("processor_seconds") or one["seconds"] for one in runs) / 60 if runs else math.nan
 
 
-def _digest(generator: "Generator") -> str:
+def _digest(generator: "Generator | MaskMaker") -> str:
     """What tells the weights of a generator from others."""
     files = generator.manifest["files"]
     return "".join(files[name][:8] for name in sorted(files) if name.endswith(".safetensors"))
