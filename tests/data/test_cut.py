@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radiff.data.cut import CutOptions, CutPiece, Region, cut, grid_positions
+from radiff.data.extract import peak_inside
 from radiff.errors import InputError
 from radiff.masks.classes import COMPACT, EXTENDED, SPURIOUS
 from radiff.masks.instances import SourceObject
@@ -211,3 +212,21 @@ def test_bad_options(options, message):
     with pytest.raises(InputError) as caught:
         CutOptions(**options)
     assert str(caught.value) == message
+
+
+def test_a_peak_that_was_cut_off_is_not_told():
+    image = np.zeros((40, 40), np.float32)
+    image[10, 8:14] = [3.0, 9.0, 6.0, 4.0, np.nan, 2.0]
+    whole = SourceObject("S1", COMPACT, np.ones((1, 6), bool), 10, 8, {"peak_flux": 9.0, "peak_snr": 18.0})
+    seen = {
+        0: (9.0, 18.0),  # all of it
+        9: (9.0, 18.0),  # without the first pixel
+        10: (6.0, 12.0),  # without the peak
+        12: (2.0, 4.0),  # a blank pixel and the last
+    }
+    for first, expected in seen.items():
+        cutout = Cutout(image).window(0, 40, first, 40)
+        found = peak_inside(whole, whole.window(0, 40, first, 40), cutout)
+        assert (found.info["peak_flux"], found.info["peak_snr"]) == pytest.approx(expected)
+    bare = SourceObject("S2", COMPACT, np.ones((1, 6), bool), 10, 8)
+    assert peak_inside(bare, bare.window(0, 40, 10, 40), Cutout(image).window(0, 40, 10, 40)).info == {}

@@ -22,6 +22,7 @@ from radiff.data.regions import in_box
 from radiff.data.split import GivenSplits, assign_splits
 from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json, write_text
+from radiff.masks.instances import SourceObject
 from radiff.masks.layout import annotation_path, image_of, image_stem
 from radiff.masks.rg import Annotation, read_annotation
 from radiff.parallel import Failure, run_parallel
@@ -235,10 +236,26 @@ def _write_piece(job: MapJob, source: Cutout | MapReader, annotation: Annotation
     cutout = source.window(*piece.box) if isinstance(source, Cutout) else source.cutout(*piece.box)
     cutout.provenance = cutout.provenance | {"map": job.source}
     name = f"{job.name}_x{piece.x0}_y{piece.y0}"
-    objects = [part for one in annotation.objects if (part := one.window(*piece.box)) is not None]
+    parts = [(one, one.window(*piece.box)) for one in annotation.objects]
+    objects = [peak_inside(one, part, cutout) for one, part in parts if part is not None]
     meta = {key: value for key, value in annotation.meta.items() if key != "left_out"}  # said of the whole map
     clipped = Annotation(objects, (piece.size, piece.size), meta)
     return write_pair(root, job.sample, name, cutout, clipped, source=job.source, x0=piece.x0, y0=piece.y0)
+
+
+def peak_inside(whole: SourceObject, part: SourceObject, cutout: Cutout) -> SourceObject:
+    """`part` of an object with the peak of the pixels that are in `cutout`, where an edge has cut the brightest off.
+
+    The peak in its annotation, if it has one, is against the local background and rms of the whole object.
+    """
+    peak, snr = (float(whole.info.get(name) or 0.0) for name in ("peak_flux", "peak_snr"))
+    if not (peak > 0 and snr > 0) or part.stamp.sum() == whole.stamp.sum():
+        return part
+    box = np.s_[part.y0 : part.y0 + part.stamp.shape[0], part.x0 : part.x0 + part.stamp.shape[1]]
+    seen = cutout.image[box][part.stamp]
+    brightest = float(np.max(seen, where=np.isfinite(seen), initial=-math.inf)) - cutout.background
+    left = min(max(brightest, 0.0) / peak, 1.0)
+    return replace(part, info={**part.info, "peak_flux": peak * left, "peak_snr": snr * left})
 
 
 def _sample(annotation: Path) -> str:
