@@ -10,7 +10,7 @@ from conftest import wake
 from radiff.data.loader import Batch
 from radiff.diffusion.objectives import OBJECTIVES, DiffusionConfig, Objective
 from radiff.models.autoencoder import LOG_VARIANCE_START, Autoencoder, AutoencoderConfig
-from radiff.models.denoiser import Denoiser, DenoiserConfig
+from radiff.models.denoiser import Denoiser, DenoiserConfig, condition_planes
 from radiff.training.autoencoder import AutoencoderLoss, AutoencoderTask
 from radiff.training.config import AutoencoderSettings, DenoiserSettings
 from radiff.training.denoiser import DenoiserLoss, DenoiserTask, drop_objects, peak_weight, source_weight
@@ -126,6 +126,16 @@ def weight_by_hand(settings):
     weight[1:5, 0:3] = settings.source_weight
     weight[2:4, 1] += settings.peak_weight * 1.5**2
     return weight
+
+
+def test_no_pixel_counts_more_where_the_mask_is_dropped():
+    masks = torch.zeros(2, 32, 32, dtype=torch.long)
+    masks[:, 8:12, 8:12] = 3
+    peaks = torch.where(masks > 0, 2.0, 0.0)
+    planes = condition_planes(masks, peaks, 4, torch.tensor([True, False]))
+    weight = loss_of().weigh(masks, planes)
+    assert weight[1].eq(1.0).all()
+    assert weight[0].max() > KEEP.source_weight
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -46,9 +46,14 @@ class DenoiserLoss(nn.Module):
         return (error * weight).mean() / weight.mean(), {"mse": error.mean()}
 
     def weigh(self, masks: Tensor, planes: Tensor) -> Tensor:
-        """Weight of the loss, (batch, 1, h, w): see `source_weight` and `peak_weight`."""
+        """Weight of the loss, (batch, 1, h, w): see `source_weight` and `peak_weight`.
+
+        An image whose mask is dropped has weight 1 everywhere: a weight that the network cannot know of would draw it
+        towards sources where none need be.
+        """
         factor, settings = self.denoiser.config.factor, self.settings
-        weight = source_weight(masks, factor, settings.source_weight)
+        kept = planes.flatten(1).any(1)
+        weight = source_weight(masks * kept[:, None, None], factor, settings.source_weight)
         return weight + peak_weight(planes[:, -(factor**2) :], settings.peak_weight)
 
     def draw_conditions(self, batch: Batch, generator: torch.Generator) -> Conditions:
