@@ -194,6 +194,17 @@ def test_a_lower_learning_rate_may_go_on_and_is_told(trainer):
         assert trainer(learning_rate=0.01).resume()
 
 
+def test_a_checkpoint_of_another_version_is_named(trainer):
+    one = trainer()
+    one.fit(max_minutes=0.0)
+    content = torch.load(one.checkpoint, weights_only=True)
+    content["optimizer"] = content.pop("optimizers")
+    torch.save(content, one.checkpoint)
+    message = r"checkpoint\.pt: is of another version of radiff \(it has no optimizers\); choose another -o"
+    with pytest.raises(InputError, match=message):
+        trainer().resume()
+
+
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 broken"])
 def test_a_broken_checkpoint_is_named(trainer, content):
     one = trainer()

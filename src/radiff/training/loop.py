@@ -157,8 +157,12 @@ class Trainer:
             content = torch.load(self.checkpoint, map_location=self.accelerator.device, weights_only=True)
         except Exception as error:  # torch raises many kinds
             raise InputError("is no readable checkpoint; remove it, or choose another -o", self.checkpoint) from error
+        missing = {"settings", "network", "module", "optimizers", "ema", "state"} - set(content)
+        if missing:
+            text = f"is of another version of radiff (it has no {', no '.join(sorted(missing))}); choose another -o"
+            raise InputError(text, self.checkpoint)
         _same_settings(content["settings"], self.settings, self.checkpoint)
-        _same_settings(content.get("network", {}), self.task.settings, self.checkpoint)
+        _same_settings(content["network"], self.task.settings, self.checkpoint)
         try:
             self.task.module.load_state_dict(content["module"])
         except RuntimeError as error:
