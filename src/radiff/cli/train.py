@@ -36,11 +36,8 @@ def register(app: typer.Typer) -> None:
     group.command("features")(features)
     group.command("segmenter")(segmenter)
     group.command("masks")(masks)
-    group.command("dcgan")(dcgan)
-    group.command("pggan")(pggan)
-    group.command("ddpm")(ddpm)
-    group.command("spade")(spade)
-    group.command("inade")(inade)
+    for name in RIVAL_VERBS:
+        group.command(name)(rival_verb(name))
     app.add_typer(group, name="train")
 
 
@@ -195,99 +192,37 @@ def masks(
     _train("masks", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
 
 
-def dcgan(
-    collection: CollectionFolder,
-    output: Output,
-    preset: PresetName = "cpu",
-    overrides: Overrides = None,
-    max_minutes: Minutes = None,
-    pack: PackFolder = None,
-    resume: Resume = True,
-    device: Device = "auto",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Train DCGAN (Radford et al. 2015), a rival of Table 3: random numbers to images, without masks.
-
-    Example: radiff train dcgan collection -o runs/dcgan --set dcgan.loop.minutes=10
-    """
-    _train_rival("dcgan", collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
+RIVAL_VERBS = {
+    "dcgan": "Train DCGAN (Radford et al. 2015), a rival of Table 3: random numbers to images, without masks.",
+    "pggan": "Train PG-GAN (Karras et al. 2017), a rival of Table 3: random numbers to images, by networks that grow.",
+    "ddpm": "Train DDPM (Ho et al. 2020), a rival of Table 3: diffusion on pixels, at 64 x 64 of them, without masks.",
+    "spade": "Train SPADE (Park et al. 2019), a rival of Table 4: a mask and the style of a background to an image.",
+    "inade": "Train INADE (Tan et al. 2021), a rival of Table 4: a mask and noise for each of its objects to an image.",
+}
+"""What each says of itself in --help."""
 
 
-def pggan(
-    collection: CollectionFolder,
-    output: Output,
-    preset: PresetName = "cpu",
-    overrides: Overrides = None,
-    max_minutes: Minutes = None,
-    pack: PackFolder = None,
-    resume: Resume = True,
-    device: Device = "auto",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Train PG-GAN (Karras et al. 2017), a rival of Table 3: random numbers to images, by networks that grow.
+def rival_verb(name: str) -> Callable[..., None]:
+    """The command that trains the rival `name`: all have the same options."""
 
-    Example: radiff train pggan collection -o runs/pggan --set pggan.loop.minutes=10
-    """
-    _train_rival("pggan", collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
+    def train_rival(
+        collection: CollectionFolder,
+        output: Output,
+        preset: PresetName = "cpu",
+        overrides: Overrides = None,
+        max_minutes: Minutes = None,
+        pack: PackFolder = None,
+        resume: Resume = True,
+        device: Device = "auto",
+        workers: Workers = None,
+        dry_run: DryRun = False,
+    ) -> None:
+        place = (output, pack, resume, max_minutes, device, workers)
+        _train_rival(name, collection, place, preset, overrides, dry_run)
 
-
-def ddpm(
-    collection: CollectionFolder,
-    output: Output,
-    preset: PresetName = "cpu",
-    overrides: Overrides = None,
-    max_minutes: Minutes = None,
-    pack: PackFolder = None,
-    resume: Resume = True,
-    device: Device = "auto",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Train DDPM (Ho et al. 2020), a rival of Table 3: diffusion on pixels, at 64 x 64 of them, without masks.
-
-    Example: radiff train ddpm collection -o runs/ddpm --set ddpm.loop.minutes=10
-    """
-    _train_rival("ddpm", collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
-
-
-def spade(
-    collection: CollectionFolder,
-    output: Output,
-    preset: PresetName = "cpu",
-    overrides: Overrides = None,
-    max_minutes: Minutes = None,
-    pack: PackFolder = None,
-    resume: Resume = True,
-    device: Device = "auto",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Train SPADE (Park et al. 2019), a rival of Table 4: a mask and the style of a background to an image.
-
-    Example: radiff train spade collection -o runs/spade --set spade.loop.minutes=10
-    """
-    _train_rival("spade", collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
-
-
-def inade(
-    collection: CollectionFolder,
-    output: Output,
-    preset: PresetName = "cpu",
-    overrides: Overrides = None,
-    max_minutes: Minutes = None,
-    pack: PackFolder = None,
-    resume: Resume = True,
-    device: Device = "auto",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Train INADE (Tan et al. 2021), a rival of Table 4: a mask and noise for each of its objects to an image.
-
-    Example: radiff train inade collection -o runs/inade --set inade.loop.minutes=10
-    """
-    _train_rival("inade", collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
+    example = f"Example: radiff train {name} collection -o runs/{name} --set {name}.loop.minutes=10"
+    train_rival.__doc__ = f"{RIVAL_VERBS[name]}\n\n{example}"
+    return train_rival
 
 
 def _train_rival(
