@@ -55,6 +55,22 @@ def test_clean_latents_and_noise_come_back_from_the_velocity(config):
     torch.testing.assert_close(sin * x + cos * velocity, noise, atol=5e-3, rtol=1e-3)
 
 
+@EVERY
+def test_within_a_reach_clean_latents_are_clamped_and_noise_follows(config):
+    """With x_0 clamped, eps is what is left of x: x = cos(a) x_0 + sin(a) eps holds; within reach nothing changes."""
+    objective = Objective(config)
+    angle = torch.linspace(0.05, min(objective.last_angle, 1.5), 33, dtype=torch.float64)
+    clean, noise, x = noised(objective, angle)
+    said = objective.target(clean, noise, angle)
+    free, held = objective.velocity(x, said, angle), objective.velocity(x, said, angle, torch.tensor(4.0))
+    cos, sin = column(angle.cos()), column(angle.sin())
+    kept = cos * x - sin * held
+    torch.testing.assert_close(kept, clean.clamp(-4.0, 4.0), atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(cos * kept + sin * (sin * x + cos * held), x, atol=1e-9, rtol=1e-9)
+    inside = clean.abs() < 3.99
+    assert 0.3 < float(inside.double().mean()) < 0.8 and torch.equal(free[inside], held[inside])
+
+
 def test_targets_by_name():
     clean, noise = torch.full((1, 1, 1, 1), 3.0), torch.full((1, 1, 1, 1), -2.0)
     angle = torch.tensor([math.pi / 6])  # sin = 1/2

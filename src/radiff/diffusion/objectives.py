@@ -115,8 +115,20 @@ class Objective:
         low, high = angles[above - 1], angles[above]
         return x, above - 1 + ((angle - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
 
-    def velocity(self, x: Tensor, said: Tensor, angle: Tensor) -> Tensor:
-        """dx/d(angle) = cos(angle) eps - sin(angle) x_0, from what the denoiser said of `x` at `angle` (batch,)."""
+    def velocity(self, x: Tensor, said: Tensor, angle: Tensor, reach: Tensor | None = None) -> Tensor:
+        """dx/d(angle) = cos(angle) eps - sin(angle) x_0, from what the denoiser said of `x` at `angle` (batch,).
+
+        With `reach`, x_0 is brought to -reach ... reach, as Ho et al. (2020) do with their images: at high noise the
+        answer of an ``eps`` denoiser is divided by a number near 0 to get x_0, and so is its error.
+        """
+        found = self._velocity(x, said, angle)
+        if reach is None:
+            return found
+        a = angle[:, None, None, None]
+        clean = torch.cos(a) * x - torch.sin(a) * found
+        return found + (clean - clean.clamp(-reach, reach)) / torch.sin(a)
+
+    def _velocity(self, x: Tensor, said: Tensor, angle: Tensor) -> Tensor:
         a = angle[:, None, None, None]
         if self.config.objective == "flow":  # x = cos x_0 + sin eps and said = eps - x_0, solved for both
             total = torch.cos(a) + torch.sin(a)

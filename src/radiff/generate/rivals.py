@@ -150,7 +150,7 @@ class RivalGenerator(Generator):
 
         def velocity(x: Tensor, angle: Tensor) -> Tensor:
             said = self.network(*self.objective.asked(x, angle)).float()
-            return self.objective.velocity(x, said, angle)
+            return self.objective.velocity(x, said, angle, self.network.reach)
 
         last = self.objective.last_angle
         noise = noise.to(self.device, memory_format=torch.channels_last)

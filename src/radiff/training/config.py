@@ -161,6 +161,7 @@ class DdpmSettings(Section):
     attention: tuple[bool, ...] = (False, False, True, False)
     head_width: int = Field(0, ge=0, description="channels of an attention head; 0 = one head")
     dropout: float = Field(0.1, ge=0, lt=1)
+    reach: float = Field(8.0, gt=0, description="largest scaled intensity of what is drawn")
     sampler: str = Field("ddpm", description="default sampler of the weights")
     num_steps: int = Field(1000, gt=0, description="default steps of the weights")
 

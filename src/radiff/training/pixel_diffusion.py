@@ -75,7 +75,7 @@ class DdpmTask:
         def velocity(x: Tensor, angle: Tensor) -> Tensor:
             with self.autocast():
                 said = self.network(*self.objective.asked(x, angle)).float()
-            return self.objective.velocity(x, said, angle)
+            return self.objective.velocity(x, said, angle, self.network.reach)
 
         pixels = sample(
             velocity,

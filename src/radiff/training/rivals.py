@@ -49,7 +49,7 @@ def _pggan(settings: PgganSettings, scaling: dict[str, Any]) -> AdversarialTask:
 
 
 def _ddpm(settings: DdpmSettings, scaling: dict[str, Any]) -> DdpmTask:
-    sizes = ("inner", "widths", "layers", "attention", "head_width", "dropout")
+    sizes = ("inner", "widths", "layers", "attention", "head_width", "dropout", "reach")
     network = Ddpm(DdpmConfig(**{name: getattr(settings, name) for name in sizes}))
     return DdpmTask(settings, network, scaling)
 

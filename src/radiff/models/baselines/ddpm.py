@@ -38,6 +38,8 @@ class DdpmConfig:
         Published: 0.1.
     channels : int
         Of the images.
+    reach : float
+        Scaled intensities beyond which nothing is drawn; published: the range of the images.
     """
 
     size: int = 128
@@ -48,6 +50,7 @@ class DdpmConfig:
     head_width: int = 0
     dropout: float = 0.1
     channels: int = 1
+    reach: float = 8.0
 
     def __post_init__(self) -> None:
         if len(self.attention) != len(self.widths):
@@ -98,6 +101,11 @@ class Ddpm(nn.Module):
     def grow(self, pixels: Tensor) -> Tensor:
         """The way back: (batch, c, inner, inner) -> scaled images (batch, c, size, size)."""
         return F.interpolate(pixels * self.deviation, self.config.size, mode="bicubic", align_corners=False)
+
+    @property
+    def reach(self) -> Tensor:
+        """The largest clean pixel."""
+        return self.config.reach / self.deviation
 
     @torch.no_grad()
     def measure(self, images: Tensor, masks: Tensor) -> None:
