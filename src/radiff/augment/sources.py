@@ -154,7 +154,7 @@ class DrawnMasks:
         if not self.classes:
             raise InputError(f"the train split holds no {class_names(classes)} objects", real.root)
         self.kinds = list(real.by_kind)
-        self.sizes: dict[tuple[int, ...], NDArray[np.float64]] = {}
+        self.shares: dict[tuple[int, ...], NDArray[np.float64]] = {}
 
     def draw(self, attempts: Sequence[int], need: Need) -> list[Blueprint]:
         """See `MaskSource.draw`."""
@@ -162,8 +162,8 @@ class DrawnMasks:
         for attempt in attempts:
             random = random_of(self.seed, attempt, 2)
             classes = self._classes(need, random)
-            sizes = self._sizes(classes)
-            kind = self.kinds[int(random.choice(len(sizes), p=sizes / sizes.sum()))]
+            shares = self._shares(classes)
+            kind = self.kinds[int(random.choice(len(shares), p=shares / shares.sum()))]
             chosen.append((attempt, classes, kind, int(random.choice(self.real.by_kind[kind]))))
         made = self.maker.make([one[:3] for one in chosen], self.seed)
         plans = []
@@ -172,19 +172,19 @@ class DrawnMasks:
             plans.append(Blueprint(objects, (row.ny, row.nx), sky, sky, f"{self.maker.name} {attempt}"))
         return plans
 
-    def _sizes(self, classes: tuple[int, ...]) -> NDArray[np.float64]:
-        """How many objects of these classes the images of each kind hold: so likely the kind is."""
-        if classes not in self.sizes:
-            counts = [
-                [sum(self.real.images[k].row.counts[c - 1] for c in classes) for k in self.real.by_kind[kind]]
+    def _shares(self, classes: tuple[int, ...]) -> NDArray[np.float64]:
+        """Cutouts of each kind that hold one of these classes: so likely the kind is, and crowds are as rare as real."""
+        if classes not in self.shares:
+            holding = [
+                sum(any(self.real.images[k].row.counts[c - 1] for c in classes) for k in self.real.by_kind[kind])
                 for kind in self.kinds
             ]
             fits = [self.maker.fits(kind, classes) for kind in self.kinds]
-            self.sizes[classes] = np.array([float(sum(n)) * ok for n, ok in zip(counts, fits, strict=True)])
-            if not self.sizes[classes].any():
+            self.shares[classes] = np.array([float(n) * ok for n, ok in zip(holding, fits, strict=True)])
+            if not self.shares[classes].any():
                 text = f"no train cutout can have {self.maker.name} masks of {class_names(classes)} objects"
                 raise InputError(f"{text}; see the sizes of both", self.real.root)
-        return self.sizes[classes]
+        return self.shares[classes]
 
     def _classes(self, need: Need, random: np.random.Generator) -> tuple[int, ...]:
         if not self.single:

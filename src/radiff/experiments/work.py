@@ -25,7 +25,7 @@ from radiff.models.io import find_weights, read_manifest
 from radiff.training.config import load_preset
 from radiff.training.run import RunOptions, train_denoiser
 
-VERSION = 1
+VERSIONS = {"pack": 1, "generator": 1, "rendered": 1, "drawn": 2, "train": 1}
 """Counted up when a step does something else, so that kept results are made again."""
 CLASSES_OF = {"compact": [2], "extended": [3], "both": [2, 3]}
 SEEDS = {RENDERED: 100_000, "compact": 200_000, "extended": 300_000, "both": 400_000}
@@ -113,18 +113,17 @@ class Work:
         if step.kind == "pack":
             rows = [*self.train_rows, *self.val_rows]
             stamps = [(row.image, row.rms, row.background, row.counts, row.peak) for row in rows]
-            return [VERSION, SCALING, _digest(stamps), len(self.train_rows)]
+            return [VERSIONS["pack"], SCALING, _digest(stamps), len(self.train_rows)]
         if step.kind == "generator":
-            return [VERSION, s.generator_preset, self._weights_digest("default"), self.outside]
+            return [VERSIONS["generator"], s.generator_preset, self._weights_digest("default"), self.outside]
         if step.kind == "set":
-            masks = (
-                [s.masks, s.per_image, self.setting.mask_weights, s.pairs] if step.what[0] in ADDED else self.outside
-            )
+            drawn = step.what[0] in ADDED
+            masks = [s.masks, s.per_image, self.setting.mask_weights, s.pairs] if drawn else self.outside
             made = [self._weights_digest(self.setting.weights), s.labels, s.gate, s.sampling_steps, s.batch_size]
-            return [VERSION, made, masks, s.loop.precision, self.setting.device]
+            return [VERSIONS["drawn" if drawn else "rendered"], made, masks, s.loop.precision, self.setting.device]
         loop = {k: v for k, v in s.loop.model_dump(mode="json", exclude_defaults=True).items() if k not in FREE}
         reduced = self.outside if step.what[0].startswith("sc_r") else []
-        return [VERSION, s.segmenter.model_dump(mode="json"), loop, reduced]
+        return [VERSIONS["train"], s.segmenter.model_dump(mode="json"), loop, reduced]
 
     def _weights_digest(self, weights: str) -> str:
         return _digest(sorted(read_manifest(find_weights(weights))["files"].items()))
