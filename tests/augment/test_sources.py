@@ -1,5 +1,7 @@
 """Where masks come from, and the peaks that go with them: functions of seed and number, of the right class and size."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,16 @@ def test_a_draw_is_a_function_of_seed_and_number(real):
 def test_one_class_a_mask_where_the_set_is_balanced(real):
     plans = DrawnMasks(real, Composer(real), [2, 3], single=True).draw(range(12), RARE)
     assert {o.class_value for p in plans for o in p.objects} == {3}
+
+
+def test_kinds_of_images_are_as_frequent_as_cutouts_that_hold_the_class():
+    """Two cutouts of a crowded survey beside six others with one source each: a quarter of the masks, not five sixths."""
+    counts = [(0, 15, 0), (0, 15, 0)] + [(0, 1, 0)] * 6 + [(0, 0, 1)] * 8
+    rows = [SimpleNamespace(row=SimpleNamespace(counts=one, ny=64, nx=64)) for one in counts]
+    few = SimpleNamespace(images=rows, by_kind={"crowded": [0, 1], "other": list(range(2, 16))}, root=None)
+    maker = SimpleNamespace(name="made", fits=lambda kind, classes: True, make=lambda wishes, seed: [[] for _ in wishes])
+    plans = DrawnMasks(few, maker, [2]).draw(range(2000), EVEN)
+    assert abs(np.mean([plan.sky < 2 for plan in plans]) - 0.25) < 0.04  # 4 standard deviations
 
 
 def test_composed_masks_lie_on_a_real_sky(real):
