@@ -34,11 +34,13 @@ def test_one_class_a_mask_where_the_set_is_balanced(real):
 
 
 def test_kinds_of_images_are_as_frequent_as_cutouts_that_hold_the_class():
-    """Two cutouts of a crowded survey beside six others with one source each: a quarter of the masks, not five sixths."""
+    """Two crowded cutouts beside six others with one source each: a quarter of the masks, not five sixths."""
     counts = [(0, 15, 0), (0, 15, 0)] + [(0, 1, 0)] * 6 + [(0, 0, 1)] * 8
     rows = [SimpleNamespace(row=SimpleNamespace(counts=one, ny=64, nx=64)) for one in counts]
     few = SimpleNamespace(images=rows, by_kind={"crowded": [0, 1], "other": list(range(2, 16))}, root=None)
-    maker = SimpleNamespace(name="made", fits=lambda kind, classes: True, make=lambda wishes, seed: [[] for _ in wishes])
+    maker = SimpleNamespace(
+        name="made", fits=lambda kind, classes: True, make=lambda wishes, seed: [[] for _ in wishes]
+    )
     plans = DrawnMasks(few, maker, [2]).draw(range(2000), EVEN)
     assert abs(np.mean([plan.sky < 2 for plan in plans]) - 0.25) < 0.04  # 4 standard deviations
 

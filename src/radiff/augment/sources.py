@@ -173,7 +173,7 @@ class DrawnMasks:
         return plans
 
     def _shares(self, classes: tuple[int, ...]) -> NDArray[np.float64]:
-        """Cutouts of each kind that hold one of these classes: so likely the kind is, and crowds are as rare as real."""
+        """How likely each kind is: as many of its cutouts hold one of these classes, so crowds are as rare as real."""
         if classes not in self.shares:
             holding = [
                 sum(any(self.real.images[k].row.counts[c - 1] for c in classes) for k in self.real.by_kind[kind])
