@@ -29,6 +29,7 @@ from radiff.models.tiles import tiled
 BACKENDS = ("torch", "openvino")
 DECODED = (64, 12)
 """Latent pixels of a tile that is decoded at a time, and of the margin that it needs on each side."""
+LAYOUT: Any = {"memory_format": torch.channels_last}
 
 
 class Networks:
@@ -60,28 +61,34 @@ class Networks:
         self.device = find_device(device)
         if precision not in PRECISIONS:
             raise InputError(f"{precision!r} is no precision; there are: {', '.join(PRECISIONS)}")
-        self.precision = choose_precision(precision, self.device)
-        if backend not in BACKENDS:
-            raise InputError(f"{backend!r} is no backend; there are: {', '.join(BACKENDS)}")
-        if backend == "openvino" and self.device.type != "cpu":
-            raise InputError("the backend 'openvino' runs on the device 'cpu' only")
-        self.backend = backend
-        dtype = torch.bfloat16 if self.precision == "bf16" and backend == "torch" else torch.float32
-        layout = {"memory_format": torch.channels_last}
-        self.autoencoder = load_autoencoder(self.folder).to(self.device, **layout)  # type: ignore[call-overload]
-        self.denoiser: Any = None
-        if (self.folder / "denoiser").is_dir():
-            self.denoiser = load_denoiser(self.folder).to(self.device, dtype, **layout)  # type: ignore[call-overload]
-            if backend == "openvino":
-                self.denoiser = OpenVinoDenoiser(self.denoiser, self.precision)
+        self.precision, self.backend = choose_precision(precision, self.device), backend
+        self._load()
         try:
             self.scaling = make_scaling(**self.manifest["scaling"])
             self.objective = Objective(DiffusionConfig(**self.manifest.get("diffusion", {})))
-            known = {"sampler": SAMPLERS[0], "num_steps": 16, "detail": 0.7} | self.manifest.get("sampling", {})
-            self.defaults = Sampling(**(known | {"guidance": Guidance(**known.pop("guidance", {}))}))
+            self.defaults = self._sampling(self.manifest.get("sampling", {}))
         except (KeyError, TypeError, ValueError) as error:
             text = f"its radiff.json is not of this version of radiff ({error}); copy the folder again or update radiff"
             raise InputError(text, self.folder) from error
+
+    def _load(self) -> None:
+        """Load the networks; an `InputError` where the backend cannot run them."""
+        if self.backend not in BACKENDS:
+            raise InputError(f"{self.backend!r} is no backend; there are: {', '.join(BACKENDS)}")
+        if self.backend == "openvino" and self.device.type != "cpu":
+            raise InputError("the backend 'openvino' runs on the device 'cpu' only")
+        dtype = torch.bfloat16 if self.precision == "bf16" and self.backend == "torch" else torch.float32
+        self.autoencoder = load_autoencoder(self.folder).to(self.device, **LAYOUT)
+        self.denoiser: Any = None
+        if (self.folder / "denoiser").is_dir():
+            self.denoiser = load_denoiser(self.folder).to(self.device, dtype, **LAYOUT)
+            if self.backend == "openvino":
+                self.denoiser = OpenVinoDenoiser(self.denoiser, self.precision)
+
+    def _sampling(self, known: dict[str, Any]) -> Sampling:
+        """What the weights say of sampling, and our own defaults for the rest."""
+        chosen: dict[str, Any] = {"sampler": SAMPLERS[0], "num_steps": 16, "detail": 0.7} | known
+        return Sampling(**(chosen | {"guidance": Guidance(**known.get("guidance", {}))}))
 
     def choose_sampling(
         self,

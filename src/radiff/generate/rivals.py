@@ -14,21 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from radiff.data.scaling import make_scaling
-from radiff.diffusion.objectives import DiffusionConfig, Objective
 from radiff.diffusion.sampling import initial_noise, sample
 from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop
 from radiff.generate.jobs import Job, Sampling
-from radiff.generate.networks import find_device
+from radiff.generate.networks import LAYOUT
 from radiff.generate.pipeline import Generator
 from radiff.generate.steering import Guidance
 from radiff.masks import check_mask
 from radiff.masks.instances import objects_to_labels
 from radiff.models.baselines import RIVALS, Scene, rival_config
 from radiff.models.baselines.ddpm import Ddpm
-from radiff.models.io import find_weights, load_rival, read_manifest
-from radiff.models.precision import PRECISIONS, choose_precision
+from radiff.models.io import find_weights, load_rival
 from radiff.sky import Cutout
 
 
@@ -59,34 +56,17 @@ class RivalGenerator(Generator):
         Whether it draws from masks.
     """
 
-    def __init__(
-        self,
-        folder: str | os.PathLike[str],
-        device: str = "auto",
-        precision: str = "auto",
-        backend: str = "torch",
-    ) -> None:
-        self.folder = find_weights(folder)
-        self.manifest = read_manifest(self.folder)
-        self.device = find_device(device)
-        if precision not in PRECISIONS:
-            raise InputError(f"{precision!r} is no precision; there are: {', '.join(PRECISIONS)}")
-        if backend != "torch":
-            raise InputError(f"the backend {backend!r} knows no rival models; use 'torch'")
-        self.precision, self.backend = choose_precision(precision, self.device), backend
-        layout = {"memory_format": torch.channels_last}
-        self.network: Any = load_rival(self.folder).to(self.device, **layout)  # type: ignore[call-overload]
+    def _load(self) -> None:
+        if self.backend != "torch":
+            raise InputError(f"the backend {self.backend!r} knows no rival models; use 'torch'")
+        self.network: Any = load_rival(self.folder).to(self.device, **LAYOUT)
         self.denoiser = self.network
         self.name = rival_config(self.network)["kind"]
         self.title, self.conditional = RIVALS[self.name].title, RIVALS[self.name].conditional
-        try:
-            self.scaling = make_scaling(**self.manifest["scaling"])
-            self.objective = Objective(DiffusionConfig(**self.manifest.get("diffusion", {})))
-            known = {"sampler": "euler", "num_steps": 1} | self.manifest.get("sampling", {})
-            self.defaults = Sampling(**known, guidance=Guidance(), detail=0.0, steer_peaks=False, match_texture=False)
-        except (KeyError, TypeError, ValueError) as error:
-            text = f"its radiff.json is not of this version of radiff ({error}); copy the folder again or update radiff"
-            raise InputError(text, self.folder) from error
+
+    def _sampling(self, known: dict[str, Any]) -> Sampling:
+        chosen: dict[str, Any] = {"sampler": "euler", "num_steps": 1} | known
+        return Sampling(**chosen, guidance=Guidance(), detail=0.0, steer_peaks=False, match_texture=False)
 
     @property
     def knows_backgrounds(self) -> bool:
