@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from radiff.data.mask_set import MaskSet
@@ -261,7 +262,9 @@ def _histogram(axes: Axes, tables: Mapping[str, MaskTable], name: str, kind: int
         axes.stairs(counts / max(counts.sum(), 1), edges, color=color)
     if wide:
         axes.set_xscale("log")
-    axes.set(xlabel=f"{class_name(kind)}: {COLUMNS[name].replace(' to the nearest other object', '')}")
+        axes.xaxis.set_minor_formatter(NullFormatter())  # of a short range, the labels of tenths run into each other
+    text = COLUMNS[name].replace(" to the nearest other object", "").replace(" from the image's centre", " to centre")
+    axes.set(xlabel=f"{class_name(kind)}:\n{text}")
 
 
 def mosaic(masks: Sequence[Mask], columns: int, border: int = 2) -> NDArray[np.uint8]:
