@@ -97,6 +97,16 @@ def test_nothing_is_done_twice_and_a_dry_run_does_nothing(whole, setting, tmp_pa
     assert not (tmp_path / "no").exists()
 
 
+def test_pairs_of_other_settings_are_not_taken(setting, tmp_path):
+    """The same folder, other objects a mask: the pairs of the first run are no use to the second."""
+    sources = []
+    for per_image in ("[1, 1]", "[2, 2]"):
+        change = ("per_image=" + per_image, "gate=false", "labels=asked")
+        reproduce_augmentation(["table5"], setting(tmp_path, *change), tell=lambda text: None)
+        sources.append(Pairs.open(tmp_path / "packs" / "extended").counts.sum(1).tolist())
+    assert sources == [[1, 1], [2, 2]]
+
+
 def test_processes_share_the_work(whole, setting, tmp_path):
     reproduce_augmentation(["table7"], setting(tmp_path), jobs=2, tell=lambda text: None)
     first, second = steps_of(whole[0]), steps_of(tmp_path)

@@ -189,7 +189,7 @@ class Work:
             batch_size=s.batch_size,
             gate=gate,
         )
-        root = self.run / "sets"
+        root = self.run / "sets" / _digest(self.own(step))[:8]  # of other settings, pairs begun before are no use
         report = room.augment(self.real, source, generator, root, options, about={"masks": s.masks})
         if not report.rows:
             raise InputError(f"the gate dropped all {report.attempts} images of the set {name!r}", root)
