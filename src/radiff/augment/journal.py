@@ -15,7 +15,8 @@ from typing import Any
 from radiff.data.collection import COLUMNS, Row
 from radiff.errors import InputError
 
-VERSION = 1
+VERSION = 2
+"""Counted up when the same settings make other pairs."""
 
 
 @dataclass(frozen=True)
