@@ -10,7 +10,7 @@ from radiff.generate.peaks import PeakSteering
 from radiff.generate.steering import Fields, Guidance, Steering
 from radiff.masks import SourceObject
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
-from radiff.models.denoiser import PLANES
+from radiff.models.conditions import PLANES
 
 
 @pytest.fixture(scope="module")

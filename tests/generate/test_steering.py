@@ -11,7 +11,8 @@ from radiff.diffusion.objectives import OBJECTIVES, DiffusionConfig, Objective
 from radiff.diffusion.sampling import initial_noise, sample
 from radiff.generate import Guidance, steering
 from radiff.generate.steering import OVERLAP, WINDOW, Fields, Steering, windows
-from radiff.models.denoiser import Conditions, Denoiser, DenoiserConfig, veiled
+from radiff.models.conditions import Conditions, veiled
+from radiff.models.denoiser import Denoiser, DenoiserConfig
 
 FACTOR, CHANNELS = 2, 3
 ANGLE = Objective(DiffusionConfig("angle"))

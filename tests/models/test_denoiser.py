@@ -10,18 +10,8 @@ import torch.nn.functional as F
 from conftest import wake
 from radiff.models import denoiser as room
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
-from radiff.models.denoiser import (
-    PLANES,
-    TOKEN_STRIDE,
-    BackgroundEncoder,
-    Conditions,
-    Denoiser,
-    DenoiserConfig,
-    condition_planes,
-    positions,
-    veiled,
-    waves,
-)
+from radiff.models.conditions import PLANES, Conditions, condition_planes, veiled
+from radiff.models.denoiser import TOKEN_STRIDE, BackgroundEncoder, Denoiser, DenoiserConfig, positions, waves
 from radiff.training.config import load_preset
 
 SMALL = DenoiserConfig(

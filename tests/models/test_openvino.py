@@ -8,7 +8,8 @@ import torch
 
 from conftest import wake
 from radiff.errors import InputError
-from radiff.models.denoiser import Conditions, Denoiser, DenoiserConfig, veiled
+from radiff.models.conditions import Conditions, veiled
+from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.models.openvino import OpenVinoDenoiser
 
 TINY = DenoiserConfig(

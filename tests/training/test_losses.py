@@ -10,7 +10,8 @@ from conftest import wake
 from radiff.data.loader import Batch
 from radiff.diffusion.objectives import OBJECTIVES, DiffusionConfig, Objective
 from radiff.models.autoencoder import LOG_VARIANCE_START, Autoencoder, AutoencoderConfig
-from radiff.models.denoiser import Denoiser, DenoiserConfig, condition_planes
+from radiff.models.conditions import condition_planes
+from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.training.autoencoder import AutoencoderLoss, AutoencoderTask
 from radiff.training.config import AutoencoderSettings, DenoiserSettings
 from radiff.training.denoiser import DenoiserLoss, DenoiserTask, drop_objects, peak_weight, source_weight

@@ -7,7 +7,6 @@ from radiff.generate.pipeline import Generator, Sampling
 from radiff.generate.requests import (
     Request,
     add_backdrops,
-    already_made,
     arguments,
     draw_peaks,
     empty_requests,
@@ -15,8 +14,8 @@ from radiff.generate.requests import (
     fitting,
     prepare_requests,
     read_requests,
-    write_generated,
 )
+from radiff.generate.results import already_made, write_generated
 from radiff.generate.rivals import RivalGenerator, open_generator
 from radiff.generate.sky import Sky, measure_noise, peaks_image
 from radiff.generate.steering import Guidance

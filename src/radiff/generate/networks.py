@@ -20,7 +20,7 @@ from radiff.generate.jobs import Job, Sampling, noises
 from radiff.generate.peaks import PeakSteering
 from radiff.generate.sky import peaks_image
 from radiff.generate.steering import Fields, Guidance, Steering
-from radiff.models.denoiser import condition_planes, veiled
+from radiff.models.conditions import condition_planes, veiled
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
 from radiff.models.openvino import OpenVinoDenoiser
 from radiff.models.precision import PRECISIONS, choose_precision

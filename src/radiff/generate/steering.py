@@ -9,7 +9,8 @@ from torch import Tensor
 
 from radiff.diffusion.objectives import Objective
 from radiff.generate.peaks import PeakSteering
-from radiff.models.denoiser import Conditions, Denoiser, Encoded
+from radiff.models.conditions import Conditions
+from radiff.models.denoiser import Denoiser, Encoded
 from radiff.models.openvino import OpenVinoDenoiser
 
 WINDOW = 32

@@ -10,7 +10,6 @@ Background and beam are encoded once an image (`Denoiser.encode`), not once a st
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,9 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from radiff.models.blocks import ChannelNorm, ResBlock, start_at_zero
+from radiff.models.conditions import PLANES, Conditions, with_background
 
-NUM_CLASSES = 4
-PLANES = NUM_CLASSES + 1  # the mask's one-hot classes and the peak asked of each object
 TOKEN_STRIDE = 2
 """Latent pixels along one side of a background token: a 128-pixel image at factor 4 has 16 x 16 tokens."""
 MOST_PAIRS = 2**20
@@ -73,97 +71,6 @@ class DenoiserConfig:
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON values."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What is asked of each image of a batch.
-
-    Attributes
-    ----------
-    planes : Tensor (batch, 5 * factor**2, h, w)
-        Mask and peaks on the latent grid, from `condition_planes`.
-    beam : Tensor (batch,)
-        Beam FWHM in pixels; 0 where not asked.
-    background : Tensor (batch, latent_channels, h, w), optional
-        Latents of the background image; their local power spectrum is what is always told of it.
-    shown : Tensor (batch, latent_channels, h, w), optional
-        The same hidden in noise (`veiled`), so that only what stands out of the veil can be copied.
-    detail : Tensor (batch,), optional
-        How much is shown, from 0 (the noise's texture alone) to 1 (every pixel).
-    has_background : Tensor (batch,), bool, optional
-        False = that image's background is left out; without it all count.
-    """
-
-    planes: Tensor
-    beam: Tensor
-    background: Tensor | None = None
-    shown: Tensor | None = None
-    detail: Tensor | None = None
-    has_background: Tensor | None = None
-
-    @staticmethod
-    def join(parts: Sequence["Conditions"]) -> "Conditions":
-        """One batch of several; those without a background get an empty one where another has one."""
-        planes, beam = torch.cat([p.planes for p in parts]), torch.cat([p.beam for p in parts])
-        present = torch.cat([_present(p) for p in parts])
-        like = next((p.background for p in parts if p.background is not None), None)
-        if like is None:
-            return Conditions(planes, beam, has_background=present)
-        empty = [like.new_zeros((len(p.beam), *like.shape[1:])) for p in parts]
-        clear = [e if p.background is None else p.background for p, e in zip(parts, empty, strict=True)]
-        shown = [c if p.shown is None else p.shown for p, c in zip(parts, clear, strict=True)]
-        detail = [torch.ones_like(p.beam) if p.detail is None else p.detail for p in parts]
-        return Conditions(planes, beam, torch.cat(clear), torch.cat(shown), torch.cat(detail), present)
-
-
-def veiled(background: Tensor, noise: Tensor, detail: Tensor) -> Tensor:
-    """A background's latents hidden in unit noise: all of them at detail 1, nothing at 0, strong features in between.
-
-    Parameters
-    ----------
-    background, noise : Tensor (batch, latent_channels, h, w)
-    detail : Tensor (batch,)
-        From 0 to 1.
-    """
-    a = (1 - detail)[:, None, None, None] * (math.pi / 2)
-    return torch.cos(a) * background + torch.sin(a) * noise
-
-
-def _present(conditions: Conditions) -> Tensor:
-    """(batch,), whether each image has a background."""
-    count, device = len(conditions.beam), conditions.beam.device
-    if conditions.background is None:
-        return torch.zeros(count, dtype=torch.bool, device=device)
-    if conditions.has_background is None:
-        return torch.ones(count, dtype=torch.bool, device=device)
-    return conditions.has_background
-
-
-def condition_planes(
-    masks: Tensor, peaks: Tensor, factor: int, keep_mask: Tensor | None = None, keep_peak: Tensor | None = None
-) -> Tensor:
-    """Mask and peaks on the latent grid, (batch, 5 * factor**2, ny / factor, nx / factor).
-
-    Space-to-depth of the one-hot mask: every mask pixel has a channel of its own, so no thin object is lost. A
-    dropped mask is all zeros, which no real mask is (background is a class); a dropped peak is 0.
-
-    Parameters
-    ----------
-    masks : Tensor (batch, ny, nx), int64
-        Class values.
-    peaks : Tensor (batch, ny, nx)
-        log10(1 + peak / rms) of the object at a pixel, 0 where not asked.
-    keep_mask, keep_peak : Tensor (batch,), bool, optional
-        False = that image's condition is dropped; without a mask there are no peaks.
-    """
-    onehot = F.one_hot(masks, NUM_CLASSES).permute(0, 3, 1, 2).to(peaks.dtype)
-    if keep_mask is not None:
-        onehot = onehot * keep_mask[:, None, None, None]
-        peaks = peaks * keep_mask[:, None, None]
-    if keep_peak is not None:
-        peaks = peaks * keep_peak[:, None, None]
-    return F.pixel_unshuffle(torch.cat([onehot, peaks[:, None]], dim=1), factor)
 
 
 def waves(values: Tensor, width: int, slowest: float) -> Tensor:
@@ -379,7 +286,7 @@ class Denoiser(nn.Module):
         embedding = self.beam(features)
         if not self.config.context:
             return Encoded(planes, embedding, None, (None,) * len(self.stages))
-        present = _present(conditions)
+        present = with_background(conditions)
         background = planes.new_zeros((len(beam), self.config.latent_channels, *planes.shape[-2:]))
         shown, detail = background, torch.ones_like(beam)
         if conditions.background is not None:

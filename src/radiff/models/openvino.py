@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from radiff.errors import InputError
-from radiff.models.denoiser import Conditions, Denoiser, DenoiserConfig, Encoded
+from radiff.models.conditions import Conditions
+from radiff.models.denoiser import Denoiser, DenoiserConfig, Encoded
 
 
 class OpenVinoDenoiser:

@@ -11,7 +11,8 @@ from radiff.data.loader import Batch
 from radiff.diffusion.objectives import DiffusionConfig, Objective
 from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
 from radiff.models.autoencoder import Autoencoder
-from radiff.models.denoiser import Conditions, Denoiser, DenoiserConfig, condition_planes, veiled
+from radiff.models.conditions import Conditions, condition_planes, veiled
+from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.models.io import Part, save_weights
 from radiff.sky import quicklook
 from radiff.training.autoencoder import snr_pictures
