@@ -101,4 +101,21 @@ def test_two_sources_that_run_together_are_extended():
     (found,) = judge(cutout, pair, None, GateOptions(0, 0, 0, False, "found"), None, BEAM).objects
     assert found.class_value == 3 and found.npix == island.npix
     (single,) = judge(cutout, pair[:1], None, GateOptions(0, 0, 0, False, "found"), None, BEAM).objects
-    assert single.class_value == 2
+    assert single.class_value == 3  # one source was asked for, but what stands there is longer than a point source
+
+
+@pytest.mark.parametrize(("asked", "found"), [(1, 1), (2, 2), (3, 2)])
+def test_what_looks_like_a_point_source_is_no_extended_one(asked, found):
+    cutout, annotation = sky_with([(30, 30, 40.0, BEAM)], 2)
+    objects = [replace(one, class_value=asked) for one in annotation.objects]
+    (label,) = judge(cutout, objects, None, GateOptions(0, 0, 0, False, "found"), None, BEAM).objects
+    assert label.class_value == found
+    (kept,) = judge(cutout, objects, None, GateOptions(0, 0, 0, False, "asked"), None, BEAM).objects
+    assert kept.class_value == asked
+
+
+def test_a_source_cut_by_the_edge_keeps_its_class():
+    cutout, annotation = sky_with([(30, 1, 40.0, BEAM)], 2)
+    objects = [replace(one, class_value=3) for one in annotation.objects]
+    (label,) = judge(cutout, objects, None, GateOptions(0, 0, 0, False, "found"), None, BEAM).objects
+    assert label.class_value == 3

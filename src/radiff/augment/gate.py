@@ -5,6 +5,7 @@ image tells whether its mask says what an annotator would have drawn, and a segm
 such as it knows from real images.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.masks import AnnotateOptions, SourceObject, mask_to_objects, objects_to_mask
-from radiff.masks.classes import EXTENDED, SPURIOUS
+from radiff.masks.classes import COMPACT, EXTENDED, SPURIOUS
+from radiff.masks.classing import looks_compact
 from radiff.masks.islands import find_islands
 from radiff.sky import Cutout
 
@@ -49,9 +51,10 @@ class GateOptions:
         Drop images with a source that was not asked for and is not in the background shown (`CLEAR`): it would stand
         unlabelled.
     labels : str
-        ``asked``: the mask of the pair is the one that was asked for. ``found``: its objects' pixels are the islands
-        found on the image, as on real ones; their class is the one asked for, and extended where two sources run
-        together.
+        ``asked``: the mask of the pair is the one that was asked for. ``found``: its objects are the islands found on
+        the image, as on real ones. Spurious ones stay so; whether a source is compact or extended is said by its island
+        (`radiff.masks.classing.looks_compact`), by what was asked for where the edge or a gap cuts it, and it is
+        extended where two sources run together.
     """
 
     peak_tolerance: float = 0.25
@@ -112,7 +115,7 @@ def judge(
     free = set(range(len(islands))) - set().union(*owners)
     found = [_union([islands[k] for k in ks], cutout.shape) for ks in owners]
     iou = [_iou(one.pixels(cutout.shape), pixels) for one, pixels in zip(asked, found, strict=True)]
-    labels = list(asked) if options.labels == "asked" else _relabelled(asked, islands, owners)
+    labels = list(asked) if options.labels == "asked" else _relabelled(asked, islands, owners, cutout.shape)
     seen: list[float] = []
     if segment is not None and options.segmenter_iou > 0 and asked:
         seen = _seen(segment(cutout) > 0, asked)
@@ -135,14 +138,16 @@ def _any_below(values: Sequence[float], least: float, peaks: Sequence[float] | N
 
 
 def _islands(cutout: Cutout, beam: float) -> list[SourceObject]:
-    """Islands of a cutout by the rules of `annotate`, as objects without a class."""
+    """Islands of a cutout by the rules of `annotate`, as objects of the class of their shape: compact or extended."""
     rules = AnnotateOptions()
     found, _, _ = find_islands(
         cutout.image, rules.mesh_box(beam), rules.seed_snr, rules.grow_snr, rules.min_pixels, radius=1
     )
+    area = math.pi / (4 * math.log(2)) * beam**2
+    classes = [COMPACT if looks_compact(one, area, beam, rules) else EXTENDED for one in found]
     return [
-        SourceObject("", 0, one.stamp, one.y0, one.x0, {"peak_flux": one.peak_flux, "peak_snr": one.peak_snr})
-        for one in found
+        SourceObject("", value, one.stamp, one.y0, one.x0, {"peak_flux": one.peak_flux, "peak_snr": one.peak_snr})
+        for value, one in zip(classes, found, strict=True)
     ]
 
 
@@ -178,16 +183,22 @@ def _unasked(island: SourceObject, backdrop: NDArray[np.floating] | None) -> boo
 
 
 def _relabelled(
-    asked: Sequence[SourceObject], islands: Sequence[SourceObject], owners: Sequence[set[int]]
+    asked: Sequence[SourceObject],
+    islands: Sequence[SourceObject],
+    owners: Sequence[set[int]],
+    shape: tuple[int, int],
 ) -> list[SourceObject]:
-    """Every island on an object, with the class of the object that most of it lies on; extended where it holds two."""
+    """Every island on an object, with the class of its shape or of the object that most of it lies on."""
     labels: list[SourceObject] = []
     for k, island in enumerate(islands):
-        on = [(_overlap(one, island), one) for n, one in enumerate(asked) if k in owners[n]]
+        on = [(_overlap(one, island), n, one) for n, one in enumerate(asked) if k in owners[n]]
         if on:
-            one = max(on, key=lambda pair: pair[0])[1]
-            sources = sum(2 * pixels > each.npix and each.class_value != SPURIOUS for pixels, each in on)
-            value = EXTENDED if sources > 1 else one.class_value
+            _, number, one = max(on, key=lambda pair: pair[:2])
+            value = one.class_value
+            if value != SPURIOUS and len(owners[number]) == 1 and not island.touches_edge(shape):
+                value = island.class_value
+            if sum(2 * pixels > each.npix and each.class_value != SPURIOUS for pixels, _, each in on) > 1:
+                value = EXTENDED
             labels.append(replace(island, name=f"S{len(labels) + 1}", class_value=value))
     return labels
 

@@ -25,7 +25,7 @@ from radiff.models.io import find_weights, read_manifest
 from radiff.training.config import load_preset
 from radiff.training.run import RunOptions, train_denoiser
 
-VERSIONS = {"pack": 1, "generator": 1, "rendered": 1, "drawn": 2, "train": 1}
+VERSIONS = {"pack": 1, "generator": 1, "rendered": 2, "drawn": 3, "train": 1}
 """Counted up when a step does something else, so that kept results are made again."""
 CLASSES_OF = {"compact": [2], "extended": [3], "both": [2, 3]}
 SEEDS = {RENDERED: 100_000, "compact": 200_000, "extended": 300_000, "both": 400_000}

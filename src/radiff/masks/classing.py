@@ -184,9 +184,19 @@ def _point_beams(island: Island, options: AnnotateOptions) -> float:
     return 1.5 * math.log(_contrast(island, options)) + 1.0
 
 
-def _point_axis(island: Island, sky: Field, options: AnnotateOptions) -> float:
-    """Diameter, in pixels, of a point source of this peak above the growth threshold."""
-    return sky.beam_width * math.sqrt(math.log2(_contrast(island, options)))
+def looks_compact(island: Island, beam_area: float, beam_width: float, options: AnnotateOptions) -> bool:
+    """Whether an island is no larger and no longer than that of a point source of its peak.
+
+    Parameters
+    ----------
+    beam_area : float
+        Pixels.
+    beam_width : float
+        FWHM, pixels.
+    """
+    point = beam_width * math.sqrt(math.log2(_contrast(island, options)))  # diameter above the growth threshold
+    longest = options.compact_axis * point + 1.0
+    return island.npix < _point_beams(island, options) * beam_area and island.axes[0] < longest
 
 
 def _is_sidelobe(island: Island, options: AnnotateOptions) -> bool:
@@ -205,7 +215,6 @@ def is_clear(island: Island, options: AnnotateOptions) -> bool:
 def _class_by_shape(sky: Field, island: Island, options: AnnotateOptions) -> int:
     if _is_sidelobe(island, options) and island.npix < options.compact_beams * sky.beam_area:
         return SPURIOUS
-    axis = options.compact_axis * _point_axis(island, sky, options) + 1.0
-    if island.npix < _point_beams(island, options) * sky.beam_area and island.axes[0] < axis:
+    if looks_compact(island, sky.beam_area, sky.beam_width, options):
         return COMPACT
     return EXTENDED
