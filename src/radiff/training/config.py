@@ -141,6 +141,7 @@ class DcganSettings(Section):
     widths: tuple[int, ...] = Field((1024, 512, 256, 128, 64), description="channels from 4 pixels a side to half")
     kernel: int = Field(5, gt=0)
     reach: float = Field(8.0, gt=0, description="largest scaled intensity")
+    critic_rate: float = Field(1.0, gt=0, description="learning rate of the critic, in units of the generator's")
 
 
 class PgganSettings(Section):

@@ -37,7 +37,8 @@ def make_rival(name: str, settings: Any, scaling: dict[str, Any]) -> RivalTask:
 
 def _dcgan(settings: DcganSettings, scaling: dict[str, Any]) -> AdversarialTask:
     config = DcganConfig(settings.latent, settings.widths, settings.kernel, settings.reach)
-    return AdversarialTask("dcgan", DcganContest(Dcgan(config), DcganCritic(config)), settings, scaling)
+    contest = DcganContest(Dcgan(config), DcganCritic(config))
+    return AdversarialTask("dcgan", contest, settings, scaling, (settings.critic_rate, 1.0))
 
 
 def _pggan(settings: PgganSettings, scaling: dict[str, Any]) -> AdversarialTask:
