@@ -31,44 +31,91 @@ CollectionFolder = Annotated[Path, typer.Argument(help="Folder made by 'radiff c
 def register(app: typer.Typer) -> None:
     """Add the group ``train``."""
     group = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train a network on a collection.")
-    group.command("autoencoder")(autoencoder)
+    group.command("autoencoder")(verb("autoencoder", VERBS["autoencoder"]))
     group.command("denoiser")(denoiser)
-    group.command("features")(features)
-    group.command("segmenter")(segmenter)
-    group.command("masks")(masks)
-    for name in RIVAL_VERBS:
-        group.command(name)(rival_verb(name))
+    for name in ("features", "segmenter", "masks"):
+        group.command(name)(verb(name, VERBS[name]))
+    for name, text in RIVAL_VERBS.items():
+        example = f"Example: radiff train {name} collection -o runs/{name} --set {name}.loop.minutes=10"
+        group.command(name)(verb(name, f"{text}\n\n{example}"))
     app.add_typer(group, name="train")
 
 
-def autoencoder(
-    collection: CollectionFolder,
-    output: Output,
-    preset: PresetName = "cpu",
-    overrides: Overrides = None,
-    max_minutes: Minutes = None,
-    pack: PackFolder = None,
-    resume: Resume = True,
-    device: Device = "auto",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Train the autoencoder: images to latents and back.
+VERBS = {
+    "autoencoder": """Train the autoencoder: images to latents and back.
 
-    Weights land in RUN/weights. A run that was stopped or killed goes on where its last checkpoint was, with the same
-    loss curve. Several processes or GPUs: torchrun --nproc_per_node 2 -m radiff train autoencoder ...
+Weights land in RUN/weights. A run that was stopped or killed goes on where its last checkpoint was, with the same
+loss curve. Several processes or GPUs: torchrun --nproc_per_node 2 -m radiff train autoencoder ...
 
-    Example: radiff train autoencoder collection -o runs/autoencoder --preset cpu --max-minutes 30
-    """
+Example: radiff train autoencoder collection -o runs/autoencoder --preset cpu --max-minutes 30
+""",
+    "features": """Train the feature network (BYOL): images to 512 numbers each, without labels.
 
-    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
-        from radiff.training.run import train_autoencoder
+FID, precision and recall and the search for copies of training images work on these. Weights land in RUN/weights.
+What is printed: how often the nearest train cutout agrees with a val cutout on which classes it has (0.5 =
+guessing), and how many directions of the features are in use.
 
-        return train_autoencoder(data, settings, options)
+Example: radiff train features collection -o runs/features --preset cpu
+""",
+    "segmenter": """Train the segmenter: images to class masks, for 'radiff segment' and the Segmentation Score.
 
-    _train(
-        "autoencoder", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run
-    )
+Networks: light-unet, and the Tiramisu of the paper, fc-densenet56, fc-densenet67 and fc-densenet103
+(--set segmenter.network.name=fc-densenet67). RUN/weights has those of the best mean IoU on val.
+
+Example: radiff train segmenter collection -o runs/segmenter --preset cpu
+""",
+    "masks": """Train the mask model: noise to class masks, for 'radiff masks'.
+
+It learns from the masks alone; cutouts of 'radiff resample' and empty masks are left out. Weights land in
+RUN/weights. What is printed beside the loss, mse_noisy, is its part where objects get their places.
+
+Example: radiff train masks collection -o runs/masks --preset cpu
+""",
+}
+"""The networks of ours that need nothing but a collection, and what each says of itself in --help."""
+RIVAL_VERBS = {
+    "dcgan": "Train DCGAN (Radford et al. 2015), a rival of Table 3: random numbers to images, without masks.",
+    "pggan": "Train PG-GAN (Karras et al. 2017), a rival of Table 3: random numbers to images, by networks that grow.",
+    "ddpm": "Train DDPM (Ho et al. 2020), a rival of Table 3: diffusion on pixels, at 64 x 64 of them, without masks.",
+    "spade": "Train SPADE (Park et al. 2019), a rival of Table 4: a mask and the style of a background to an image.",
+    "inade": "Train INADE (Tan et al. 2021), a rival of Table 4: a mask and noise for each of its objects to an image.",
+}
+"""The same of the rivals."""
+
+
+def verb(name: str, text: str) -> Callable[..., None]:
+    """The command that trains `name` on a collection: all have the same options."""
+
+    def train(
+        collection: CollectionFolder,
+        output: Output,
+        preset: PresetName = "cpu",
+        overrides: Overrides = None,
+        max_minutes: Minutes = None,
+        pack: PackFolder = None,
+        resume: Resume = True,
+        device: Device = "auto",
+        workers: Workers = None,
+        dry_run: DryRun = False,
+    ) -> None:
+        def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
+            from radiff.training import run as room
+
+            if name in RIVAL_VERBS:
+                return room.train_rival(name, data, settings, options)
+            own = {
+                "autoencoder": room.train_autoencoder,
+                "features": room.train_features,
+                "segmenter": room.train_segmenter,
+                "masks": room.train_masks,
+            }
+            return own[name](data, settings, options)
+
+        place = (output, pack, resume, max_minutes, device, workers)
+        _train(name, run, collection, place, preset, overrides, dry_run)
+
+    train.__doc__ = text
+    return train
 
 
 def denoiser(
@@ -101,144 +148,6 @@ def denoiser(
     _train(
         "denoiser", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run
     )
-
-
-def features(
-    collection: CollectionFolder,
-    output: Output,
-    preset: PresetName = "cpu",
-    overrides: Overrides = None,
-    max_minutes: Minutes = None,
-    pack: PackFolder = None,
-    resume: Resume = True,
-    device: Device = "auto",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Train the feature network (BYOL): images to 512 numbers each, without labels.
-
-    FID, precision and recall and the search for copies of training images work on these. Weights land in RUN/weights.
-    What is printed: how often the nearest train cutout agrees with a val cutout on which classes it has (0.5 =
-    guessing), and how many directions of the features are in use.
-
-    Example: radiff train features collection -o runs/features --preset cpu
-    """
-
-    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
-        from radiff.training.run import train_features
-
-        return train_features(data, settings, options)
-
-    _train(
-        "features", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run
-    )
-
-
-def segmenter(
-    collection: CollectionFolder,
-    output: Output,
-    preset: PresetName = "cpu",
-    overrides: Overrides = None,
-    max_minutes: Minutes = None,
-    pack: PackFolder = None,
-    resume: Resume = True,
-    device: Device = "auto",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Train the segmenter: images to class masks, for 'radiff segment' and the Segmentation Score.
-
-    Networks: light-unet, and the Tiramisu of the paper, fc-densenet56, fc-densenet67 and fc-densenet103
-    (--set segmenter.network.name=fc-densenet67). RUN/weights has those of the best mean IoU on val.
-
-    Example: radiff train segmenter collection -o runs/segmenter --preset cpu
-    """
-
-    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
-        from radiff.training.run import train_segmenter
-
-        return train_segmenter(data, settings, options)
-
-    _train(
-        "segmenter", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run
-    )
-
-
-def masks(
-    collection: CollectionFolder,
-    output: Output,
-    preset: PresetName = "cpu",
-    overrides: Overrides = None,
-    max_minutes: Minutes = None,
-    pack: PackFolder = None,
-    resume: Resume = True,
-    device: Device = "auto",
-    workers: Workers = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Train the mask model: noise to class masks, for 'radiff masks'.
-
-    It learns from the masks alone; cutouts of 'radiff resample' and empty masks are left out. Weights land in
-    RUN/weights. What is printed beside the loss, mse_noisy, is its part where objects get their places.
-
-    Example: radiff train masks collection -o runs/masks --preset cpu
-    """
-
-    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
-        from radiff.training.run import train_masks
-
-        return train_masks(data, settings, options)
-
-    _train("masks", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run)
-
-
-RIVAL_VERBS = {
-    "dcgan": "Train DCGAN (Radford et al. 2015), a rival of Table 3: random numbers to images, without masks.",
-    "pggan": "Train PG-GAN (Karras et al. 2017), a rival of Table 3: random numbers to images, by networks that grow.",
-    "ddpm": "Train DDPM (Ho et al. 2020), a rival of Table 3: diffusion on pixels, at 64 x 64 of them, without masks.",
-    "spade": "Train SPADE (Park et al. 2019), a rival of Table 4: a mask and the style of a background to an image.",
-    "inade": "Train INADE (Tan et al. 2021), a rival of Table 4: a mask and noise for each of its objects to an image.",
-}
-"""What each says of itself in --help."""
-
-
-def rival_verb(name: str) -> Callable[..., None]:
-    """The command that trains the rival `name`: all have the same options."""
-
-    def train_rival(
-        collection: CollectionFolder,
-        output: Output,
-        preset: PresetName = "cpu",
-        overrides: Overrides = None,
-        max_minutes: Minutes = None,
-        pack: PackFolder = None,
-        resume: Resume = True,
-        device: Device = "auto",
-        workers: Workers = None,
-        dry_run: DryRun = False,
-    ) -> None:
-        place = (output, pack, resume, max_minutes, device, workers)
-        _train_rival(name, collection, place, preset, overrides, dry_run)
-
-    example = f"Example: radiff train {name} collection -o runs/{name} --set {name}.loop.minutes=10"
-    train_rival.__doc__ = f"{RIVAL_VERBS[name]}\n\n{example}"
-    return train_rival
-
-
-def _train_rival(
-    name: str,
-    collection: Path,
-    place: tuple[Path, Path | None, bool, float | None, str, int | None],
-    preset: str,
-    overrides: list[str] | None,
-    dry_run: bool,
-) -> None:
-    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
-        from radiff.training.run import train_rival
-
-        return train_rival(name, data, settings, options)
-
-    _train(name, run, collection, place, preset, overrides, dry_run)
 
 
 def _train(

@@ -1,5 +1,6 @@
 """A generator against its critic: the task of every adversarial rival, and the losses of DCGAN. Knows no FITS."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -38,7 +39,7 @@ def scene_of(batch: Batch, labelled: bool) -> Scene:
     return Scene(batch.masks, labels, batch.skies)
 
 
-class Contest(nn.Module):
+class Contest(nn.Module, ABC):
     """(batch, generator, player) to the loss of the player whose turn it is. The critic is first, on the same images.
 
     Parameters
@@ -73,15 +74,15 @@ class Contest(nn.Module):
         noise = self.network.noise(scene, generators).to(batch.images.device)
         return self.network(noise, scene), None
 
+    @abstractmethod
     def critic_loss(
         self, batch: Batch, scene: Scene, made: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Figures]:
         """Of the critic, on real images and on those `made`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def maker_loss(self, batch: Batch, scene: Scene, made: Tensor, more: Any) -> tuple[Tensor, Figures]:
         """Of the generator."""
-        raise NotImplementedError
 
 
 class DcganContest(Contest):
