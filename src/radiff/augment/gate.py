@@ -5,7 +5,6 @@ image tells whether its mask says what an annotator would have drawn, and a segm
 such as it knows from real images.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +16,7 @@ from radiff.masks.classes import COMPACT, EXTENDED, SPURIOUS
 from radiff.masks.classing import looks_compact
 from radiff.masks.islands import find_islands
 from radiff.sky import Cutout
+from radiff.sky.beam import FWHM_AREA
 
 PEAK, SHAPE, EXTRA, SEGMENTER = (
     "peak is not as asked",
@@ -143,7 +143,7 @@ def _islands(cutout: Cutout, beam: float) -> list[SourceObject]:
     found, _, _ = find_islands(
         cutout.image, rules.mesh_box(beam), rules.seed_snr, rules.grow_snr, rules.min_pixels, radius=1
     )
-    area = math.pi / (4 * math.log(2)) * beam**2
+    area = FWHM_AREA * beam**2
     classes = [COMPACT if looks_compact(one, area, beam, rules) else EXTENDED for one in found]
     return [
         SourceObject("", value, one.stamp, one.y0, one.x0, {"peak_flux": one.peak_flux, "peak_snr": one.peak_snr})

@@ -16,6 +16,7 @@ from radiff.generate import BackdropFile, Sky
 from radiff.masks import CLASSES, SourceObject
 from radiff.masks.classes import COMPACT, EXTENDED, SPURIOUS
 from radiff.parallel import Failure, run_parallel
+from radiff.sky.beam import FWHM_AREA
 
 SOURCES = (SPURIOUS, COMPACT, EXTENDED)
 BEAM_STEP = 1.15
@@ -45,7 +46,7 @@ class RealImage:
     @property
     def beam_area(self) -> float:
         """Solid angle of the beam, pixels; 1 where it is not known."""
-        return math.pi / (4 * math.log(2)) * self.beam**2 if self.beam > 0 else 1.0
+        return FWHM_AREA * self.beam**2 if self.beam > 0 else 1.0
 
 
 @dataclass

@@ -37,6 +37,7 @@ from radiff.evaluate.sets import ImageSet, Picture, picture_of
 from radiff.evaluate.tables import SetTable
 from radiff.files import make_folder, read_json, write_json, write_text
 from radiff.sky import background_rms
+from radiff.sky.beam import FWHM_AREA
 
 Figures = dict[str, Estimate]
 PAPER: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -194,7 +195,7 @@ def sample_set(samples: Samples) -> ImageSet:
     pictures = []
     for k, image in enumerate(samples.snr):
         width = samples.beams[k] or math.nan
-        area = math.pi / (4 * math.log(2)) * width**2
+        area = FWHM_AREA * width**2
         mask, objects = samples.masks[k], tuple(samples.objects[k])
         pictures.append(
             Picture(f"cutout{k:05d}", np.asarray(image, np.float32), mask, samples.rms[k], area, width, objects)

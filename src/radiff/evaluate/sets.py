@@ -16,6 +16,7 @@ from radiff.data.collection import Collection, Row
 from radiff.data.resample import ResampleOptions
 from radiff.errors import InputError
 from radiff.masks import SourceObject, mask_to_objects, objects_to_mask
+from radiff.sky.beam import FWHM_AREA
 
 Image = NDArray[np.float32]
 RESAMPLED = ResampleOptions().sample
@@ -173,7 +174,7 @@ def _beam(row: Row) -> tuple[float, float]:
     if not (row.bmaj > 0 and row.bmin > 0 and row.pixel_scale > 0):
         return math.nan, math.nan
     squared = row.bmaj * row.bmin / row.pixel_scale**2
-    return math.pi / (4 * math.log(2)) * squared, math.sqrt(squared)
+    return FWHM_AREA * squared, math.sqrt(squared)
 
 
 def picture_of(name: str, snr: NDArray[Any], mask: NDArray[Any], like: Picture | None = None) -> Picture:

@@ -14,6 +14,7 @@ from radiff.masks.measure import beam_in_pixels
 from radiff.masks.merging import grown, part_labels
 from radiff.masks.options import AnnotateOptions
 from radiff.sky import Cutout, HeaderWarning, sources_inside
+from radiff.sky.beam import FWHM_AREA
 from radiff.sky.cutout import shift_wcs
 
 
@@ -46,7 +47,7 @@ def beam_of(cutout: Cutout, options: AnnotateOptions) -> tuple[float, float]:
             HeaderWarning,
             stacklevel=4,
         )
-        beam = math.pi / (4 * math.log(2)) * width**2, width
+        beam = FWHM_AREA * width**2, width
     return beam
 
 

@@ -10,7 +10,8 @@ from astropy.io import fits
 
 from radiff.errors import InputError
 
-_FWHM_AREA = math.pi / (4.0 * math.log(2.0))  # solid angle of a Gaussian of FWHM 1 x 1
+FWHM_AREA = math.pi / (4.0 * math.log(2.0))
+"""Solid angle of a Gaussian of FWHM 1 x 1."""
 _NUMBER = r"[-+]?[0-9.]+(?:[ED][-+]?[0-9]+)?"
 _AIPS_CARD = re.compile(rf"BMAJ=\s*({_NUMBER})\s*BMIN=\s*({_NUMBER})(?:\s*BPA=\s*({_NUMBER}))?", re.IGNORECASE)
 
@@ -81,7 +82,7 @@ class Beam:
 
         A source's flux in Jy is the sum of its pixels in Jy/beam divided by this.
         """
-        return _FWHM_AREA * self.maj * self.min / pixel_scale**2
+        return FWHM_AREA * self.maj * self.min / pixel_scale**2
 
     def fwhm_pixels(self, pixel_scale: float) -> tuple[float, float]:
         """(major, minor) FWHM in pixels of `pixel_scale` arcsec."""

@@ -13,6 +13,7 @@ from radiff.evaluate.checks.orders import Bring, Draw, Order
 from radiff.evaluate.checks.reconstruction import Image, spread
 from radiff.evaluate.checks.samples import Samples
 from radiff.masks import COMPACT, AnnotateOptions, SourceObject, objects_to_mask
+from radiff.sky.beam import FWHM_AREA
 
 BEAMS = (2.0, 3.0, 4.0, 6.0, 8.0)
 """FWHM asked for, pixels."""
@@ -109,7 +110,7 @@ def point_area(peak: float, beam: float) -> float:
     A Gaussian of FWHM `beam` (pixels) is above a threshold on ln(peak / threshold) beam areas; `peak` in rms.
     """
     threshold = AnnotateOptions().grow_snr
-    return math.pi / (4 * math.log(2)) * beam**2 * math.log(max(peak / threshold, 1.1))
+    return FWHM_AREA * beam**2 * math.log(max(peak / threshold, 1.1))
 
 
 def made_sources(
@@ -208,7 +209,7 @@ def beam_figures(samples: Samples, draw: Draw, bring: Bring, rms: float, seed: i
         images = [image / rms for image in draw(orders)]
         figures[name] = _widths(fields, images)
         if name == "point":
-            area = math.pi / (4 * math.log(2))
+            area = FWHM_AREA
             brought = [
                 bring(image, objects, peaks, "peak", area * beam**2)
                 for (beam, objects, peaks), image in zip(fields, images, strict=True)

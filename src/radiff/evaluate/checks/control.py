@@ -16,6 +16,7 @@ from radiff.evaluate.checks.orders import Bring, Draw, background_sources, sampl
 from radiff.evaluate.checks.reconstruction import Image, spread
 from radiff.evaluate.checks.samples import Figures, Samples, at
 from radiff.masks import CLASSES
+from radiff.sky.beam import FWHM_AREA
 
 BINS = (3.0, 5.0, 10.0, 30.0, 100.0, 300.0, math.inf)
 """Edges of the bins of peaks, in units of the rms."""
@@ -124,7 +125,7 @@ def measure_flux(samples: Samples, index: int, image: Image, bring: Bring) -> tu
     The number says how many pixels outside of the objects the exact mode changed: it is to change none.
     """
     objects, rms, level = samples.objects[index], samples.rms[index], samples.backgrounds[index]
-    area = math.pi / (4 * math.log(2)) * (samples.beams[index] or 1.0) ** 2
+    area = FWHM_AREA * (samples.beams[index] or 1.0) ** 2
     real = own_pixels(samples.images[index] - level, objects)
     peaks = [float(v.max()) if v.size and v.max() > 0 else 0.0 for v in real]
     sums = [max(float(v.sum(dtype=np.float64)) / area, 0.0) for v in real]
