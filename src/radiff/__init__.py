@@ -20,7 +20,17 @@ if TYPE_CHECKING:
         write_annotation,
         write_mask,
     )
-    from radiff.sky import Beam, Cutout, HeaderWarning, background_rms, read_catalog, read_cutout, write_cutout
+    from radiff.sky import (
+        Beam,
+        Cutout,
+        HeaderWarning,
+        NoiseBank,
+        NoiseSpectrum,
+        background_rms,
+        read_catalog,
+        read_cutout,
+        write_cutout,
+    )
 
     __version__: str
 
@@ -37,6 +47,8 @@ _HOMES = {
     "InputError": "radiff.errors",
     "Backdrop": "radiff.generate",
     "Guidance": "radiff.generate",
+    "NoiseBank": "radiff.sky",
+    "NoiseSpectrum": "radiff.sky",
     "Sky": "radiff.generate",
     "annotate": "radiff.masks",
     "background_rms": "radiff.sky",
@@ -63,6 +75,8 @@ __all__ = [
     "Guidance",
     "HeaderWarning",
     "InputError",
+    "NoiseBank",
+    "NoiseSpectrum",
     "Sky",
     "__version__",
     "annotate",

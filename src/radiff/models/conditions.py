@@ -23,8 +23,8 @@ class Conditions:
     ----------
     planes : Tensor (batch, 5 * factor**2, h, w)
         Mask and peaks on the latent grid, from `condition_planes`.
-    beam : Tensor (batch,)
-        Beam FWHM in pixels; 0 where not asked.
+    beam : Tensor (batch,) or (batch, 3)
+        Beam FWHM in pixels, 0 where not asked; or the three numbers of `beam_code`.
     background : Tensor (batch, latent_channels, h, w), optional
         Latents of the background image; their local power spectrum is what is always told of it.
     shown : Tensor (batch, latent_channels, h, w), optional
@@ -45,7 +45,9 @@ class Conditions:
     @staticmethod
     def join(parts: Sequence["Conditions"]) -> "Conditions":
         """One batch of several; those without a background get an empty one where another has one."""
-        planes, beam = torch.cat([p.planes for p in parts]), torch.cat([p.beam for p in parts])
+        planes = torch.cat([p.planes for p in parts])
+        plain = all(p.beam.ndim == 1 for p in parts)
+        beam = torch.cat([p.beam if plain else beam_code(p.beam) for p in parts])
         present = torch.cat([with_background(p) for p in parts])
         like = next((p.background for p in parts if p.background is not None), None)
         if like is None:
@@ -53,8 +55,27 @@ class Conditions:
         empty = [like.new_zeros((len(p.beam), *like.shape[1:])) for p in parts]
         clear = [e if p.background is None else p.background for p, e in zip(parts, empty, strict=True)]
         shown = [c if p.shown is None else p.shown for p, c in zip(parts, clear, strict=True)]
-        detail = [torch.ones_like(p.beam) if p.detail is None else p.detail for p in parts]
+        detail = [p.beam.new_ones(len(p.beam)) if p.detail is None else p.detail for p in parts]
         return Conditions(planes, beam, torch.cat(clear), torch.cat(shown), torch.cat(detail), present)
+
+
+def beam_code(beam: Tensor) -> Tensor:
+    """(batch, 3): geometric mean of the FWHMs in pixels; ln(maj / min) times cos 2 phi and sin 2 phi.
+
+    phi runs from +x to +y and is the angle of the major axis. A circular beam may be given by its width alone, (batch,);
+    width 0 means not asked.
+    """
+    return F.pad(beam[:, None], (0, 2)) if beam.ndim == 1 else beam
+
+
+def shape_code(shapes: Tensor) -> Tensor:
+    """(batch, 3) of `beam_code`, from covariances (batch, 2, 2) in pixels squared, axes (x, y)."""
+    xx, yy, xy = shapes[:, 0, 0], shapes[:, 1, 1], shapes[:, 0, 1]
+    middle, half = (xx + yy) / 2, torch.hypot((xx - yy) / 2, xy)
+    ratio = 0.5 * torch.log((middle + half) / (middle - half).clamp(min=1e-9))
+    width = (8 * math.log(2)) ** 0.5 * (xx * yy - xy**2).clamp(min=1e-12) ** 0.25
+    norm = half.clamp(min=1e-9)
+    return torch.stack([width, ratio * (xx - yy) / 2 / norm, ratio * xy / norm], dim=1)
 
 
 def veiled(background: Tensor, noise: Tensor, detail: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ Four conditions, each of which can be left out for any image of a batch:
 
 - the mask and the peak asked of each object, concatenated to the latents at every step (`condition_planes`);
 - the background image, which an encoder turns into a grid of tokens for cross-attention (`BackgroundEncoder`);
-- the width of the beam in pixels, added to the embedding of the time.
+- the beam in pixels (its width, or its two axes and angle), added to the embedding of the time.
 
 Background and beam are encoded once an image (`Denoiser.encode`), not once a step.
 """
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from radiff.models.blocks import ChannelNorm, ResBlock, start_at_zero
-from radiff.models.conditions import PLANES, Conditions, with_background
+from radiff.models.conditions import PLANES, Conditions, beam_code, with_background
 
 TOKEN_STRIDE = 2
 """Latent pixels along one side of a background token: a 128-pixel image at factor 4 has 16 x 16 tokens."""
@@ -47,6 +47,8 @@ class DenoiserConfig:
         Channels of an attention head.
     context : int
         Width of a background token; 0 = the network knows no background.
+    beam_numbers : int
+        1: it is told the width of the beam; 3: its axes and angle too (`radiff.models.conditions.beam_code`).
     """
 
     latent_channels: int = 16
@@ -56,8 +58,11 @@ class DenoiserConfig:
     attention: tuple[bool, ...] = (False, True, True)
     head_width: int = 64
     context: int = 128
+    beam_numbers: int = 1
 
     def __post_init__(self) -> None:
+        if self.beam_numbers not in (1, 3):
+            raise ValueError(f"a beam of {self.beam_numbers} numbers; it is told by 1 or 3")
         if len(self.attention) != len(self.channels):
             raise ValueError(f"attention needs one entry a level: {len(self.channels)}, not {len(self.attention)}")
         if self.context and len(self.channels) < 2:
@@ -228,7 +233,7 @@ class Denoiser(nn.Module):
         self.config = config
         widths, width = config.channels, 4 * config.channels[0]
         self.time = nn.Sequential(nn.Linear(config.channels[0], width), nn.SiLU(), nn.Linear(width, width))
-        self.beam = nn.Sequential(nn.Linear(33, width), nn.SiLU(), nn.Linear(width, width))
+        self.beam = nn.Sequential(nn.Linear(32 + config.beam_numbers, width), nn.SiLU(), nn.Linear(width, width))
         self.conv_in = nn.Conv2d(config.latent_channels + PLANES * config.factor**2, widths[0], 3, padding=1)
         if config.context:
             self.background = BackgroundEncoder(config)
@@ -279,10 +284,12 @@ class Denoiser(nn.Module):
 
     def encode(self, conditions: Conditions) -> Encoded:
         """Conditions to what `forward` takes; once an image, whatever the number of steps."""
-        beam, planes = conditions.beam, self._padded(conditions.planes.to(self.conv_in.weight.dtype))
+        planes = self._padded(conditions.planes.to(self.conv_in.weight.dtype))
+        code = beam_code(conditions.beam)
+        beam, shape = code[:, 0], code[:, 1 : self.config.beam_numbers]
         asked = (beam > 0).float()
         scale = 4.0 * torch.log2(torch.where(beam > 0, beam, USUAL_BEAM) / USUAL_BEAM)
-        features = torch.cat([waves(scale, 32, 10.0) * asked[:, None], asked[:, None]], dim=1)
+        features = torch.cat([waves(scale, 32, 10.0), torch.ones_like(asked)[:, None], shape], dim=1) * asked[:, None]
         embedding = self.beam(features)
         if not self.config.context:
             return Encoded(planes, embedding, None, (None,) * len(self.stages))

@@ -5,15 +5,24 @@ from radiff.sky.catalog import read_catalog, sources_inside
 from radiff.sky.cutout import Cutout
 from radiff.sky.fits import read_cutout, read_header_info, write_cutout
 from radiff.sky.noise import background_mesh, background_rms, noise_power_spectrum
+from radiff.sky.noise_field import Mosaic, NoiseField
 from radiff.sky.quicklook import quicklook, stretch
 from radiff.sky.removal import remove_sources
+from radiff.sky.spectrum import FaintSources, NoiseSpectrum, Residuals
+from radiff.sky.spectrum_files import NoiseBank
 from radiff.sky.windows import MapReader, iter_windows
 
 __all__ = [
     "Beam",
     "Cutout",
+    "FaintSources",
     "HeaderWarning",
     "MapReader",
+    "Mosaic",
+    "NoiseBank",
+    "NoiseField",
+    "NoiseSpectrum",
+    "Residuals",
     "background_mesh",
     "background_rms",
     "iter_windows",
