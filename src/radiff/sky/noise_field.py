@@ -1,4 +1,4 @@
-"""A noise spectrum to noise of any size, row by row: the same seed gives the same field, whatever part of it is asked for.
+"""A noise spectrum to noise of any size, row by row: one seed gives one field, whatever part of it is asked for.
 
 White noise from a seed a block of rows is convolved with the spectrum's kernel; a band of rows draws the rows around it
 again. So fields are not periodic, their ensemble has exactly the variance of the spectrum, a part of a field is that

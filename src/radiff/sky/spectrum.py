@@ -17,99 +17,39 @@ from scipy import ndimage
 
 from radiff.errors import InputError
 from radiff.sky.beam import Beam
+from radiff.sky.spectrum_parts import FaintSources, Residuals
+from radiff.sky.spectrum_shapes import FWHM2, beam_shape, beam_widths, gaussian_transform, lag_window, root
+
+__all__ = [
+    "FWHM2",
+    "MOST_SIDE",
+    "SIDE",
+    "FaintSources",
+    "NoiseSpectrum",
+    "Residuals",
+    "beam_shape",
+    "beam_widths",
+    "faint_power",
+    "gaussian_transform",
+    "lag_window",
+]
 
 SIDE = 128
 """Modes a side of a measured spectrum: noise correlated over more than half of it, in pixels, is not told."""
 MOST_SIDE = 1024
 """Largest side of a spectrum: its kernel is drawn again around every band of rows of a map."""
-FWHM2 = 8.0 * math.log(2.0)
-"""FWHM squared over variance of a Gaussian."""
 OVERSAMPLED = 4
 """Between its modes a spectrum is interpolated on a grid so many times finer, where it is smooth."""
 
 Values = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class FaintSources:
-    """Point sources too faint to be in a mask: a power law of peaks, dN/dS ~ S^-slope from `low` to `high`.
-
-    Attributes
-    ----------
-    per_beam : float
-        Sources a beam area between `low` and `high`.
-    slope : float
-        Of the differential counts; 2.5 is that of a Euclidean universe, 1.7 that of 1.4 GHz at a mJy.
-    low, high : float
-        Peaks, in units of the rms.
-    """
-
-    per_beam: float
-    slope: float = 1.7
-    low: float = 1.0
-    high: float = 5.0
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.per_beam < math.inf and math.isfinite(self.slope) and 0 < self.low < self.high < math.inf):
-            raise InputError(
-                f"faint sources of {self.per_beam:g} a beam, slope {self.slope:g}, from {self.low:g} to {self.high:g} rms; "
-                "needed are a number of 0 or more, a finite slope and 0 < low < high"
-            )
-
-    def moment(self, order: int) -> float:
-        """Mean of S^order."""
-        return self._integral(order) / self._integral(0)
-
-    def _integral(self, order: int) -> float:
-        power = order + 1 - self.slope
-        if abs(power) < 1e-9:
-            return math.log(self.high / self.low)
-        return float((self.high**power - self.low**power) / power)
-
-    def peaks(self, uniform: Values) -> Values:
-        """Peaks that numbers from 0 to 1 stand for (the inverse of the cumulative counts)."""
-        power = 1 - self.slope
-        if abs(power) < 1e-9:
-            return np.asarray(self.low * (self.high / self.low) ** uniform)
-        return np.asarray((self.low**power + uniform * (self.high**power - self.low**power)) ** (1 / power))
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """What calibration and cleaning leave around a bright source: its rms is ``level`` of the peak, falling with
-    distance as ``(1 + distance / scale)^-slope``.
-
-    Attributes
-    ----------
-    level : float
-        Rms at the source over its peak; 1 / level is the dynamic range.
-    scale : float
-        Distance over which it starts to fall, in beams.
-    slope : float
-    """
-
-    level: float
-    scale: float = 5.0
-    slope: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.level < 1 and 0 < self.scale < math.inf and 0 <= self.slope < math.inf):
-            raise InputError(
-                f"residuals of {self.level:g} of the peak over {self.scale:g} beams, slope {self.slope:g}: needed is a "
-                "level from 0 to 1, a positive scale and a slope of 0 or more"
-            )
-
-    def at(self, beams: npt.ArrayLike) -> Values:
-        """Rms over the source's peak at distances in beams."""
-        return np.asarray(self.level * (1.0 + np.asarray(beams, float) / self.scale) ** -self.slope)
-
-
 @dataclass(frozen=True, eq=False)
 class NoiseSpectrum:
     """Power spectrum of the noise of a map, in units of its squared rms.
 
-    Made by `measure_noise_spectrum` (one or many maps), `from_beam`, `from_dirty_beam`, of another one (`stretched`, `at`),
-    or read from a file (`radiff.NoiseSpectrum.read`).
+    Made by `measure` (one or many maps), `from_beam`, `from_dirty_beam`, of another one (`stretched`, `at`), or read
+    from a file (`read`).
 
     Attributes
     ----------
@@ -296,7 +236,7 @@ class NoiseSpectrum:
         own = self.shape
         if own is None:
             raise InputError("this noise spectrum does not say its beam and pixel scale; it can be used as it is only")
-        matrix = _root(shape) @ np.linalg.inv(_root(own))
+        matrix = root(shape) @ np.linalg.inv(root(own))
         return self if np.abs(matrix - np.eye(2)).max() < 2e-3 else self.stretched(matrix)
 
     # -- what it says ------------------------------------------------------------------------------------------------
@@ -399,42 +339,3 @@ def faint_power(spectrum: NoiseSpectrum) -> tuple[float, Values]:
             f"{spectrum.faint.per_beam:g} faint sources a beam would make all of the noise; give fewer or fainter ones"
         )
     return share, beam / beam.mean()
-
-
-def beam_shape(beam: Beam, pixel_scale: float) -> Values:
-    """Covariance (2, 2) of a beam, pixels squared, axes (x, y), with north up and east to the left."""
-    angle = math.radians(beam.pa)
-    along = np.array([-math.sin(angle), math.cos(angle)])
-    across = np.array([along[1], -along[0]])
-    widths = np.array([beam.maj, beam.min]) / pixel_scale
-    return np.asarray(
-        (widths[0] ** 2 * np.outer(along, along) + widths[1] ** 2 * np.outer(across, across)) / FWHM2, dtype=float
-    )
-
-
-def beam_widths(shape: Values) -> tuple[float, float, float]:
-    """(major FWHM, minor FWHM, pa) of a covariance, pixels and deg: the inverse of `beam_shape`."""
-    values, vectors = np.linalg.eigh(np.asarray(shape, float))
-    minor, major = np.sqrt(values * FWHM2)
-    pa = math.degrees(math.atan2(-vectors[0, 1], vectors[1, 1])) % 180.0
-    return float(major), float(minor), pa
-
-
-def gaussian_transform(shape: Values, side: int) -> Values:
-    """(n, n), 1 at 0: Fourier transform of a Gaussian of covariance `shape`, pixels squared, axes (x, y)."""
-    f = np.fft.fftfreq(side)
-    fy, fx = f[:, None], f[None, :]
-    return np.asarray(np.exp(-2 * math.pi**2 * (shape[0, 0] * fx**2 + 2 * shape[0, 1] * fx * fy + shape[1, 1] * fy**2)))
-
-
-def lag_window(side: int) -> Values:
-    """(n, n), 1 at [n / 2, n / 2], falling as a squared cosine to 0 at lags of n / 2 along either axis."""
-    lag = (np.arange(side) - side // 2) / (side / 2)
-    fall = np.cos(0.5 * math.pi * lag) ** 2
-    return np.asarray(fall[:, None] * fall[None, :])
-
-
-def _root(shape: Values) -> Values:
-    """The symmetric square root of a covariance."""
-    values, vectors = np.linalg.eigh(np.asarray(shape, float))
-    return np.asarray(vectors @ np.diag(np.sqrt(values)) @ vectors.T)

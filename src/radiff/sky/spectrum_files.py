@@ -1,8 +1,8 @@
 """Noise spectra to FITS files and back, one or a bank of them. Knows no estimator.
 
-One spectrum: the primary image is the power (n, n), mode 0 in the middle, in units of rms^2 (mean 1), its axes in cycles
-a pixel; its header holds rms, pixel scale, beam, frequency and what is not Gaussian. A bank is one file with many:
-an image cube of log powers in 8 bits, Rice-compressed, and a table with a row each.
+One spectrum: the primary image is the power (n, n), mode 0 in the middle, in units of rms^2 (mean 1), its axes in
+cycles a pixel; its header holds rms, pixel scale, beam, frequency and what is not Gaussian. A bank is one file with
+many: an image cube of log powers in 8 bits, Rice-compressed, and a table with a row each.
 """
 
 import json
@@ -220,7 +220,7 @@ class NoiseBank:
 
     def spectrum(self, number: int) -> NoiseSpectrum:
         """One of them."""
-        levels, table, header = self._content
+        levels, table, _ = self._content
         power = _unpacked(levels[number])
         row = table[number]
         about = _about(

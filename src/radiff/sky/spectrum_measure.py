@@ -6,11 +6,9 @@ smoothly at half the side of the spectrum, and transformed (Blackman and Tukey 1
 """
 
 import math
-import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,58 +17,24 @@ from scipy import fft, ndimage
 
 from radiff.errors import InputError
 from radiff.sky.beam import Beam
-from radiff.sky.cutout import Cutout
-from radiff.sky.noise import background_mesh, background_rms
-from radiff.sky.noise_field import NoiseField
 from radiff.sky.spectrum import SIDE, NoiseSpectrum, lag_window
+from radiff.sky.spectrum_patch import RESIDUAL, NoisePatch, find_bright, noise_patch
+from radiff.sky.spectrum_wander import measure_wander
 
-RESIDUAL = 5.0
-"""What lies beyond so many rms outside the mask is a residual of a bright source, not noise."""
-SEED_SNR, GROW_SNR = 5.0, 3.0
-"""Without a mask, sources are what holds a pixel above the first and connects to it above the second."""
-CLEAR_BEAMS = 1.0
-"""Pixels within so many beams of a source's are left out too: its faint wings."""
-MIN_PIXELS = 4096
-"""With fewer usable pixels no spectrum is measured."""
+__all__ = [
+    "NoisePatch",
+    "find_bright",
+    "measure_noise_spectrum",
+    "measure_wander",
+    "noise_patch",
+    "spectrum_of_patches",
+]
+
 LEAK = 0.5
 """A mode is flagged where more than this part of its power may be leakage from others."""
-SCALES = (8.0, 16.0)
-"""Gaussian sigmas, pixels, over which the local rms is measured."""
 
 Values = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass
-class NoisePatch:
-    """A map's noise in units of its rms, with what is left out.
-
-    Attributes
-    ----------
-    snr : float64 (ny, nx)
-        Level 0, rms 1; 0 where left out.
-    usable : bool (ny, nx)
-    rms : float
-        Jy/beam.
-    beam : Beam, optional
-    pixel_scale : float, optional
-        Arcsec.
-    frequency : float, optional
-        Hz.
-    name : str
-    residuals : int
-        Usable pixels beyond 5 rms.
-    """
-
-    snr: Values
-    usable: Mask
-    rms: float
-    beam: Beam | None = None
-    pixel_scale: float | None = None
-    frequency: float | None = None
-    name: str = ""
-    residuals: int = 0
-    about: dict[str, Any] = field(default_factory=dict)
 
 
 def measure_noise_spectrum(
@@ -101,8 +65,8 @@ def measure_noise_spectrum(
     Returns
     -------
     NoiseSpectrum
-        Its ``notes`` hold the number of maps, of windows and of usable pixels, the residuals, the share of modes flagged
-        for leakage, skewness and kurtosis.
+        Its ``notes`` hold the number of maps, of windows and of usable pixels, the residuals, the share of modes
+        flagged for leakage, skewness and kurtosis.
 
     Raises
     ------
@@ -123,44 +87,6 @@ def measure_noise_spectrum(
     return spectrum_of_patches(patches, side, strict=strict, wander=wander)
 
 
-def noise_patch(source: Any, mask: Any = None, empty: bool = False) -> NoisePatch:
-    """A map (path, `Cutout` or array) to its noise; see `measure_noise_spectrum`.
-
-    Level and rms are taken off as they change over the map, on cells that are wider than the spectrum tells.
-    """
-    cutout, name = _opened(source)
-    image = np.asarray(cutout.image, dtype=np.float64)
-    if min(image.shape) < 64:
-        raise InputError(
-            f"{name or 'the map'} has {image.shape[1]} x {image.shape[0]} pixels; at least 64 x 64 are needed"
-        )
-    width = _beam_pixels(cutout)
-    taken = np.zeros(image.shape, bool)
-    if mask is not None:
-        given = np.asarray(mask)
-        if given.shape != image.shape:
-            raise InputError(f"the mask has the shape {given.shape}, the map {image.shape}")
-        taken = _wider(given > 0, width)
-    elif not empty:
-        taken = _wider(find_bright(image), width)
-    box = max(SIDE, math.ceil(24 * width))
-    if min(image.shape) >= 2 * box:
-        level, rms = background_mesh(image, box, taken)
-    else:
-        middle, spread = background_rms(image, taken if not taken.all() else None)
-        level, rms = np.float64(middle), np.float64(spread)  # type: ignore[assignment]
-    if not np.all(np.asarray(rms) > 0):
-        raise InputError(f"{name or 'the map'} has no noise: its rms is 0")
-    with np.errstate(invalid="ignore"):
-        snr = (image - level) / rms
-    usable = np.isfinite(snr) & ~taken & ~_padding(image)
-    snr = np.where(usable, snr, 0.0)
-    return NoisePatch(
-        snr, usable, float(np.median(rms)), cutout.beam, cutout.pixel_scale, _frequency(cutout), name,
-        int((np.abs(snr) > RESIDUAL).sum()),
-    )  # fmt: skip
-
-
 def spectrum_of_patches(
     patches: Sequence[NoisePatch], side: int = SIDE, strict: bool = False, wander: bool = True
 ) -> NoiseSpectrum:
@@ -177,8 +103,8 @@ def spectrum_of_patches(
     bad = [one for one in patches if one.residuals > _by_chance(one)]
     if bad and strict:
         raise InputError(
-            f"{bad[0].residuals} pixels beyond {RESIDUAL:g} rms are left outside the mask: residuals of a bright source, "
-            "which are no noise; leave this map out, or mask them",
+            f"{bad[0].residuals} pixels beyond {RESIDUAL:g} rms are left outside the mask: residuals of a bright "
+            "source, which are no noise; leave this map out, or mask them",
             bad[0].name or None,
         )
     if bad:
@@ -301,110 +227,9 @@ def _starts(length: int, side: int) -> list[int]:
     return sorted({round(k * (length - side) / max(count - 1, 1)) for k in range(count)})
 
 
-def measure_wander(spectrum: NoiseSpectrum, patches: Sequence[NoisePatch], fields: int = 4) -> tuple[float, float]:
-    """Spread and scale (pixels) of the local rms, beyond what the estimate itself scatters in a stationary field.
-
-    The local rms is that of Gaussian surroundings of 8 and of 16 pixels. For a lognormal rms of spread s whose
-    logarithm has a Gaussian correlation of scale L, the variance left after smoothing over t is s^2 L^2 / (L^2 + t^2):
-    two smoothings give both.
-    """
-    real = [_log_rms_variance([(one.snr, one.usable) for one in patches], scale) for scale in SCALES]
-    alike: list[tuple[Values, Mask]] = []
-    chosen = [patches[k] for k in np.unique(np.linspace(0, len(patches) - 1, 32).astype(int))]
-    plain = replace(spectrum, rms_spread=0.0, faint=None)
-    for number, one in enumerate(chosen):
-        for draw in range(fields if len(chosen) == 1 else 1):
-            window = tuple(min(n, 1024) for n in one.snr.shape)
-            noise = NoiseField(plain, (window[0], window[1]), seed=1000 * number + draw).rows(0, window[0])
-            alike.append((noise.astype(float), one.usable[: window[0], : window[1]]))
-    stationary = [_log_rms_variance(alike, scale) for scale in SCALES]
-    near, far = (max(0.0, a - b) for a, b in zip(real, stationary, strict=True))
-    if near <= 0 or far <= 0:
-        return 0.0, SCALES[1]
-    a, b = SCALES[0] ** 2, SCALES[1] ** 2
-    ratio = min(max(far / near, 0.3), 0.95)  # (L^2 + a) / (L^2 + b), L from about 4 to 60 pixels
-    squared = (ratio * b - a) / (1 - ratio) if ratio * b > a else a / 4
-    scale = math.sqrt(min(max(squared, 16.0), 3600.0))
-    spread = math.sqrt(near * (scale**2 + a) / scale**2)
-    return min(spread, 0.5), scale
-
-
-def _log_rms_variance(fields: Sequence[tuple[Values, Mask]], scale: float) -> float:
-    """Variance of the logarithm of the local rms, where most of the surroundings are usable."""
-    values = []
-    for noise, usable in fields:
-        share = ndimage.gaussian_filter(usable.astype(float), scale, mode="constant")
-        square = ndimage.gaussian_filter(np.where(usable, noise, 0.0) ** 2, scale, mode="constant")
-        good = usable & (share > 0.7) & (square > 0)
-        if good.any():
-            logs = 0.5 * np.log(square[good] / share[good])
-            values.append(logs - logs.mean())
-    return float(np.concatenate(values).var()) if values else 0.0
-
-
-def find_bright(image: npt.NDArray[np.floating]) -> Mask:
-    """Pixels of what holds one above 5 rms, down to 3 rms; the rms is that of the surroundings."""
-    usable = np.isfinite(image)
-    level, rms = (
-        background_mesh(image, min(64, min(image.shape) // 2)) if min(image.shape) >= 128 else background_rms(image)
-    )
-    with np.errstate(invalid="ignore"):
-        snr = np.where(usable, (image - level) / rms, 0.0)
-    labels, _ = ndimage.label(snr > GROW_SNR, np.ones((3, 3)))
-    bright = np.unique(labels[snr > SEED_SNR])
-    return np.asarray(np.isin(labels, bright[bright > 0]))
-
-
-def _wider(mask: Mask, beam: float) -> Mask:
-    reach = math.ceil(CLEAR_BEAMS * beam)
-    return np.asarray(ndimage.maximum_filter(mask.astype(np.uint8), 2 * reach + 1).astype(bool))
-
-
-def _padding(image: Values) -> Mask:
-    """Blocks of zeros."""
-    zeros = image == 0
-    if np.count_nonzero(zeros) < 25:
-        return np.zeros(image.shape, bool)
-    return np.asarray(ndimage.grey_opening(zeros.astype(np.uint8), (5, 5)).astype(bool))
-
-
 def _by_chance(patch: NoisePatch) -> float:
     """Pixels beyond 5 rms that Gaussian noise of that many pixels may have."""
     return 3.0 + 6e-7 * 3 * float(patch.usable.sum())
-
-
-def _opened(source: Any) -> tuple[Cutout, str]:
-    if isinstance(source, Cutout):
-        return source, str(source.header.get("OBJECT", "")).strip()
-    if isinstance(source, str | os.PathLike):
-        from radiff.sky.fits import read_cutout
-
-        return read_cutout(source), Path(source).name
-    image = np.asarray(source)
-    if image.ndim != 2:
-        raise InputError(f"a map has two axes (ny, nx); this array has the shape {image.shape}")
-    return Cutout(image), ""
-
-
-def _beam_pixels(cutout: Cutout) -> float:
-    """Geometric mean width of the beam, pixels; 4 where it is not known."""
-    if cutout.beam is None or not cutout.pixel_scale:
-        return 4.0
-    return math.sqrt(cutout.beam.maj * cutout.beam.min) / cutout.pixel_scale
-
-
-def _frequency(cutout: Cutout) -> float | None:
-    """Hz, of FREQ, RESTFRQ, RESTFREQ, or a FREQ axis."""
-    for key in ("FREQ", "RESTFRQ", "RESTFREQ"):
-        value = cutout.header.get(key)
-        if isinstance(value, int | float) and value > 0:
-            return float(value)
-    for axis in range(1, 6):
-        if str(cutout.header.get(f"CTYPE{axis}", "")).upper().startswith("FREQ"):
-            value = cutout.header.get(f"CRVAL{axis}")
-            if isinstance(value, int | float) and value > 0:
-                return float(value)
-    return None
 
 
 def _alike(a: Any, b: Any) -> bool:
