@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,10 @@ BLOCK_ROWS = 64
 """Rows of white noise that come from one seed."""
 BAND = 512
 """Rows that are convolved at a time."""
-COARSE = 2.0
-"""Points of the grid, one every so many `rms_scale`-th part of a scale, on which the wandering of the rms is drawn."""
+COARSE = 4.0
+"""Points a `rms_scale` of the grid on which the wandering of the rms is drawn; between them it is linear."""
+COARSE_ROWS = 16
+"""Rows of that grid that come from one seed."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -75,9 +78,10 @@ class NoiseField:
         white = np.concatenate([self._white(number) for number in blocks])
         size = tuple(fft.next_fast_len(n, real=True) for n in white.shape)
         spectrum = fft.rfft2(white, size)
-        spectrum *= _transfer(self._gaussian.kernel, size)
+        del white
+        spectrum *= self._transfer(size)
         wanted = np.s_[y0 - top : y1 - top, margin : margin + self.shape[1]]
-        noise = fft.irfft2(spectrum, size)[wanted]
+        noise = fft.irfft2(spectrum, size, overwrite_x=True)[wanted]
         if self.wander and self.spectrum.rms_spread > 0:
             noise = noise * self.rms(y0, y1)
         if self.faint and self.spectrum.faint is not None and self.spectrum.faint.per_beam > 0:
@@ -109,22 +113,53 @@ class NoiseField:
     def rms(self, y0: int, y1: int) -> Floats:
         """Local rms of rows y0 to y1 - 1: lognormal, its mean square 1."""
         spread, scale = self.spectrum.rms_spread, self.spectrum.rms_scale
+        if spread == 0:
+            return np.ones((y1 - y0, self.shape[1]), np.float32)
         step = max(1.0, scale / COARSE)
-        sigma = scale / step
-        grid = self._coarse(step, sigma)
-        y, x = (np.arange(y0, y1) / step)[:, None], (np.arange(self.shape[1]) / step)[None, :]
-        reach = 4.0 * sigma
-        at = np.broadcast_arrays(y + reach, x + reach)
-        smooth = ndimage.map_coordinates(grid, np.stack(at), order=1, mode="nearest", prefilter=False)
+        row, low, high = _between(np.arange(y0, y1) / step)
+        grid = self._coarse(int(row[0]), int(row[-1]) + 2, step, scale / step)
+        row -= row[0]
+        lines = low[:, None] * grid[row] + high[:, None] * grid[row + 1]
+        column, low, high = _between(np.arange(self.shape[1]) / step)
+        smooth = low * lines[:, column] + high * lines[:, column + 1]
         return np.asarray(np.exp(spread * smooth - spread**2), np.float32)
 
-    def _coarse(self, step: float, sigma: float) -> Floats:
-        """A smooth Gaussian field of variance 1 on a coarse grid with margins."""
+    def _coarse(self, first: int, last: int, step: float, sigma: float) -> Floats:
+        """Rows first to last - 1 of a smooth Gaussian field of variance 1 on points `step` pixels apart."""
         reach = math.ceil(4.0 * sigma)
-        size = tuple(math.ceil(n / step) + 2 * reach + 2 for n in self.shape)
-        white = np.random.default_rng((self.seed, 4)).standard_normal(size, dtype=np.float32)
-        smooth = ndimage.gaussian_filter(white, sigma, mode="wrap", truncate=4.0)
-        return np.asarray(smooth * (2 * math.sqrt(math.pi) * sigma), np.float32)
+        weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+        weights /= math.sqrt(float((weights**2).sum()))
+        width = math.ceil(self.shape[1] / step) + 2 + 2 * reach
+        blocks = range((first - reach) // COARSE_ROWS, (last + reach - 1) // COARSE_ROWS + 1)
+        white = np.concatenate([self._coarse_white(number, width) for number in blocks])
+        white = white[first - reach - blocks[0] * COARSE_ROWS :][: last - first + 2 * reach]
+        for axis, part in ((0, np.s_[reach:-reach]), (1, np.s_[:, reach:-reach])):
+            white = ndimage.correlate1d(white, weights, axis, mode="constant")[part]
+        # a straight line between two points of correlation r has, on average, (2 + r) / 3 of their variance
+        correlation = math.exp(-0.25 / sigma**2) if step > 1 else 1.0
+        return np.asarray(white * (3.0 / (2.0 + correlation)), np.float32)
+
+    def _coarse_white(self, number: int, width: int) -> Floats:
+        random = np.random.default_rng((self.seed, 4, number + 2**20))
+        return random.standard_normal((COARSE_ROWS, width), dtype=np.float32)
+
+    def _transfer(self, size: tuple[int, ...]) -> Floats:
+        """What `rfft2` of a field of `size` is multiplied by; kept, since most bands have one size."""
+        kept = self.__dict__.get("_kept")
+        if kept is None or kept[0] != size:
+            kept = (size, _transfer(self._gaussian.kernel, size))
+            object.__setattr__(self, "_kept", kept)
+        return np.asarray(kept[1])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_kept"}  # cheap to make, large to send
+
+
+def _between(at: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int_], Floats, Floats]:
+    """The whole number below each place, and the weights of that one and of the next."""
+    below = np.floor(at).astype(int)
+    high = (at - below).astype(np.float32)
+    return below, 1 - high, high
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +178,7 @@ class Mosaic:
     Notes
     -----
     Tiles are mixed by the roots of weights that sum to 1 (linear between the middles of the tiles), so that independent
-    noise of variance 1 keeps its variance everywhere.
+    noise of variance 1 keeps its variance everywhere. A tile is drawn where it has weight, no farther.
     """
 
     spectra: Sequence[Sequence[NoiseSpectrum]]
@@ -159,25 +194,36 @@ class Mosaic:
 
     def rows(self, y0: int, y1: int) -> Floats:
         """Rows y0 to y1 - 1, (y1 - y0, nx) float32."""
-        count_y, count_x = len(self.spectra), len(self.spectra[0])
         total = np.zeros((y1 - y0, self.shape[1]), np.float32)
-        across = _hats(np.arange(self.shape[1]), self.shape[1], count_x)
-        down = _hats(np.arange(y0, y1), self.shape[0], count_y)
+        count_y, count_x = len(self.spectra), len(self.spectra[0])
         for row in range(count_y):
+            bottom, top = _support(self.shape[0], count_y, row)
+            ya, yb = max(y0, bottom), min(y1, top)
+            if ya >= yb:
+                continue
+            down = _hat(np.arange(ya, yb), self.shape[0], count_y, row)
             for column in range(count_x):
-                weight = down[row][:, None] * across[column][None, :]
-                if not weight.any():
-                    continue
+                left, right = _support(self.shape[1], count_x, column)
+                across = _hat(np.arange(left, right), self.shape[1], count_x, column)
                 seed = int(np.random.SeedSequence((self.seed, 6, row, column)).generate_state(1)[0])
-                part = NoiseField(self.spectra[row][column], self.shape, seed, self.wander, self.faint)
-                total += np.sqrt(weight) * part.rows(y0, y1)
+                size = (top - bottom, right - left)
+                part = NoiseField(self.spectra[row][column], size, seed, self.wander, self.faint)
+                noise = part.rows(ya - bottom, yb - bottom)
+                noise *= np.sqrt(down)[:, None] * np.sqrt(across)
+                total[ya - y0 : yb - y0, left:right] += noise
         return total
 
 
-def _hats(at: npt.NDArray[np.int_], length: int, count: int) -> Floats:
-    """(count, len(at)): weights of `count` tiles along an axis, linear between their middles, 1 in sum."""
-    place = (at + 0.5) / length * count - 0.5
-    return np.asarray(np.clip(1.0 - np.abs(np.clip(place, 0, count - 1) - np.arange(count)[:, None]), 0, 1), np.float32)
+def _support(length: int, count: int, number: int) -> tuple[int, int]:
+    """First and last + 1 pixel along an axis where one of `count` tiles has weight."""
+    low, high = (number - 0.5) / count * length, (number + 1.5) / count * length
+    return max(0, math.floor(low)), min(length, math.ceil(high))
+
+
+def _hat(at: npt.NDArray[np.int_], length: int, count: int, number: int) -> Floats:
+    """Weight of one of `count` tiles along an axis: linear between their middles, 1 in sum."""
+    place = np.clip((at + 0.5) / length * count - 0.5, 0, count - 1)
+    return np.asarray(np.clip(1.0 - np.abs(place - number), 0, 1), np.float32)
 
 
 def _transfer(kernel: npt.NDArray[np.float64], size: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -185,10 +231,14 @@ def _transfer(kernel: npt.NDArray[np.float64], size: tuple[int, ...]) -> npt.NDA
     side, half = kernel.shape[0], kernel.shape[0] // 2
     if size[0] < side or size[1] < side:
         raise InputError("a field smaller than its kernel")  # the margins make it larger, always
-    wide = np.zeros(size, np.float32)
-    wide[:side, :side] = kernel
-    transform = fft.rfft2(np.roll(wide, (-half, -half), (0, 1)))
-    return np.asarray(transform.real, np.float32)  # the spectrum is symmetric, so the kernel is
+    lines = np.zeros((side, size[1]), np.float32)
+    lines[:, : side - half], lines[:, size[1] - half :] = kernel[:, half:], kernel[:, :half]
+    along = fft.rfft(lines)
+    wide = np.zeros((size[0], along.shape[1]), np.complex64)
+    wide[: side - half], wide[size[0] - half :] = along[half:], along[:half]
+    del along
+    transform = fft.fft(wide, axis=0, overwrite_x=True)
+    return np.ascontiguousarray(transform.real)  # the spectrum is symmetric, so the kernel is
 
 
 def _gaussian(shape: npt.NDArray[np.float64], size: tuple[int, ...]) -> npt.NDArray[np.float32]:
