@@ -100,11 +100,20 @@ def _cards(spectrum: NoiseSpectrum) -> list[tuple[str, Any, str]]:
 
 def is_noise_spectrum(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a spectrum that `write_noise_spectrum` made."""
+    return _content_of(path) == MARK
+
+
+def _content_of(path: str | os.PathLike[str]) -> str:
     try:
         with quiet_astropy(), fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
-            return str(hdus[0].header.get("CONTENT", "")) == MARK
+            return str(hdus[0].header.get("CONTENT", ""))
     except (OSError, fits.VerifyError, ValueError, IndexError):
-        return False
+        return ""
+
+
+def is_noise_bank(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a bank that `write_noise_bank` made."""
+    return _content_of(path) == BANK_MARK
 
 
 def read_noise_spectrum(path: str | os.PathLike[str]) -> NoiseSpectrum:

@@ -18,7 +18,7 @@ from scipy import fft, ndimage
 from radiff.errors import InputError
 from radiff.sky.beam import Beam
 from radiff.sky.spectrum import SIDE, NoiseSpectrum, lag_window
-from radiff.sky.spectrum_patch import RESIDUAL, NoisePatch, find_bright, noise_patch
+from radiff.sky.spectrum_patch import RESIDUAL, NoisePatch, find_bright, noise_patch, noise_patches
 from radiff.sky.spectrum_wander import measure_wander
 
 __all__ = [
@@ -44,13 +44,15 @@ def measure_noise_spectrum(
     empty: bool = False,
     strict: bool = False,
     wander: bool = True,
+    beam: Beam | None = None,
 ) -> NoiseSpectrum:
     """Measure the noise spectrum of one or many maps.
 
     Parameters
     ----------
     maps : path, Cutout, array (ny, nx), or a sequence of these
-        Maps of one telescope on pixels of one size, Jy/beam; NaN = unusable. Any sizes from 64 pixels.
+        Maps of one telescope on pixels of one size, Jy/beam; NaN = unusable. Any sizes from 64 pixels; of files of
+        more than 4096 x 4096 pixels, 16 windows stand for the whole.
     masks : array (ny, nx) or a sequence of arrays or None, optional
         Nonzero on sources. Default: what holds a pixel above 5 rms, down to 3 rms.
     side : int
@@ -61,6 +63,8 @@ def measure_noise_spectrum(
         Refuse maps with residuals above 5 rms, instead of flagging them.
     wander : bool
         Measure how the rms wanders too.
+    beam : Beam, optional
+        Of the maps, where their headers tell none, or another is to count.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def measure_noise_spectrum(
     given = list(masks) if isinstance(masks, list | tuple) else [masks] * len(items)
     if len(given) != len(items):
         raise InputError(f"{len(given)} masks for {len(items)} maps; give one a map")
-    patches = [noise_patch(one, mask, empty=empty) for one, mask in zip(items, given, strict=True)]
+    patches = [patch for one, mask in zip(items, given, strict=True) for patch in noise_patches(one, mask, empty, beam)]
     return spectrum_of_patches(patches, side, strict=strict, wander=wander)
 
 
@@ -240,5 +244,5 @@ def _alike(a: Any, b: Any) -> bool:
 
 
 def _origin(patches: Sequence[NoisePatch]) -> str:
-    name = patches[0].name or "array"
-    return f"measured on {name}" + (f" and {len(patches) - 1} more" if len(patches) > 1 else "")
+    names = list(dict.fromkeys(one.name or "array" for one in patches))
+    return f"measured on {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")

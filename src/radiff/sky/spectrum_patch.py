@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from radiff.sky.beam import Beam
 from radiff.sky.cutout import Cutout
 from radiff.sky.noise import background_mesh, background_rms
 from radiff.sky.spectrum import SIDE
+from radiff.sky.windows import LARGE_MAP, MapReader
 
 RESIDUAL = 5.0
 """What lies beyond so many rms outside the mask is a residual of a bright source, not noise."""
@@ -22,6 +23,8 @@ SEED_SNR, GROW_SNR = 5.0, 3.0
 """Without a mask, sources are what holds a pixel above the first and connects to it above the second."""
 CLEAR_BEAMS = 1.0
 """Pixels within so many beams of a source's are left out too: its faint wings."""
+WINDOW = 1024
+"""Side of the windows that stand for a large map."""
 
 Values = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -59,17 +62,53 @@ class NoisePatch:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def noise_patch(source: Any, mask: Any = None, empty: bool = False) -> NoisePatch:
-    """A map (path, `Cutout` or array) to its noise; see `measure_noise_spectrum`.
+def noise_patches(source: Any, mask: Any = None, empty: bool = False, beam: Beam | None = None) -> list[NoisePatch]:
+    """A map to its noise; of a file of more than `LARGE_MAP` pixels, windows that lie evenly over it stand for it.
+
+    See `measure_noise_spectrum`; `beam` counts over that of the header.
+
+    Raises
+    ------
+    InputError
+        Where the map cannot be used.
+    """
+    if not isinstance(source, str | os.PathLike) or mask is not None or not _is_large(Path(source)):
+        return [noise_patch(source, mask, empty, beam)]
+    patches = []
+    with MapReader(source) as reader:
+        for y in _spread(reader.shape[0]):
+            for x in _spread(reader.shape[1]):
+                cutout = reader.cutout(y, min(y + WINDOW, reader.shape[0]), x, min(x + WINDOW, reader.shape[1]))
+                if np.isfinite(cutout.image).mean() > 0.5:
+                    patches.append(replace(noise_patch(cutout, None, empty, beam), name=Path(source).name))
+    if not patches:
+        raise InputError("has no window with noise to measure; cut a part of it out first", source)
+    return patches
+
+
+def _is_large(path: Path) -> bool:
+    if not path.is_file() or path.stat().st_size < LARGE_MAP // 16:  # bytes: no compression is that good
+        return False
+    with MapReader(path) as reader:
+        return reader.shape[0] * reader.shape[1] > LARGE_MAP
+
+
+def _spread(length: int) -> list[int]:
+    """First pixels of four windows along an axis."""
+    return sorted({round(k * max(length - WINDOW, 0) / 3) for k in range(4)})
+
+
+def noise_patch(source: Any, mask: Any = None, empty: bool = False, beam: Beam | None = None) -> NoisePatch:
+    """A map (path, `Cutout` or array) to its noise; see `noise_patches`.
 
     Level and rms are taken off as they change over the map, on cells that are wider than the spectrum tells.
     """
     cutout, name = _opened(source)
+    cutout = cutout if beam is None else replace(cutout, beam=beam)
     image = np.asarray(cutout.image, dtype=np.float64)
     if min(image.shape) < 64:
-        raise InputError(
-            f"{name or 'the map'} has {image.shape[1]} x {image.shape[0]} pixels; at least 64 x 64 are needed"
-        )
+        size = f"{image.shape[1]} x {image.shape[0]} pixels"
+        raise InputError(f"has {size}; at least 64 x 64 are needed to measure noise", name or "the map")
     width = _beam_pixels(cutout)
     taken = np.zeros(image.shape, bool)
     if mask is not None:
@@ -86,7 +125,7 @@ def noise_patch(source: Any, mask: Any = None, empty: bool = False) -> NoisePatc
         middle, spread = background_rms(image, taken if not taken.all() else None)
         level, rms = np.float64(middle), np.float64(spread)  # type: ignore[assignment]
     if not np.all(np.asarray(rms) > 0):
-        raise InputError(f"{name or 'the map'} has no noise: its rms is 0")
+        raise InputError("has no noise: its rms is 0", name or "the map")
     with np.errstate(invalid="ignore"):
         snr = (image - level) / rms
     usable = np.isfinite(snr) & ~taken & ~_padding(image)
