@@ -84,6 +84,19 @@ def test_of_a_map(empty_map, tmp_path):
     assert read_truth(tmp_path / "c" / "hidden").meta["SEED"] == 5
 
 
+def test_of_the_grid_of_a_map(empty_map, tmp_path):
+    """--noise: the map's pixels are drawn anew from the hidden seed, and the drawn noise is kept hidden."""
+    more = ("--noise", "beam", "--compact", 10, "--training", 0, "--no-pictures")
+    result = run("challenge", "new", empty_map, "-o", tmp_path / "a", *more)
+    assert result.exit_code == 0, result.output
+    noise, sources = (fits.getdata(tmp_path / "a" / "hidden" / f"{name}.fits") for name in ("background", "sources"))
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "a" / "public" / "map.fits"), noise + sources)
+    assert abs(np.corrcoef(noise.ravel(), fits.getdata(empty_map).ravel())[0, 1]) < 0.05
+    assert not (tmp_path / "a" / "public" / "background.fits").exists() and "warning" not in result.output
+    result = run("challenge", "new", empty_map, "-o", tmp_path / "b", *more, "--seed", 0)
+    assert result.exit_code == 0 and "populated with the default seed 0" in result.output
+
+
 def test_the_same_once_more(empty_map, tmp_path):
     """What is complete stays; --overwrite makes it anew."""
     arguments = ("challenge", "new", empty_map, "-o", tmp_path / "a", "--compact", 5, "--training", 0, "--no-pictures")

@@ -54,17 +54,22 @@ def test_background_refuses(tmp_path, option, value, message):
     assert told.exit_code == 2 and message in told.output and not list(tmp_path.iterdir())
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_background_of_the_network(tmp_path, weights, monkeypatch):
-    monkeypatch.setattr("radiff.populate.backgrounds.TILE", 64)
-    monkeypatch.setattr("radiff.populate.backgrounds.SHARED", 16)
-    more = ["--size", "100x80", "--generator", "--weights", weights, "--steps", "1"]
+@pytest.mark.parametrize("more", [["--generator"], ["--weights", "default"], ["--steps", "4"], ["--device", "cpu"]])
+def test_background_of_the_network_is_gone(tmp_path, more):
     told = call("background", "-o", tmp_path / "noise.fits", *more)
+    assert told.exit_code == 2 and not list(tmp_path.iterdir())
+    assert "the network draws no tiles any more: noise has a measured spectrum" in told.output
+    assert "use 'radiff noise draw --noise first'" in told.output
+
+
+def test_background_is_the_former_name_of_noise_draw(place, tmp_path):
+    told = call(
+        "noise", "draw", "-o", tmp_path / "noise.fits", "--size", "300x200", "--beam", "6,4.8,30",
+        "--center", "150,-30", "--rms", "2e-4", "--workers", "1",
+    )  # fmt: skip
     assert told.exit_code == 0, told.output
-    image = read_cutout(tmp_path / "noise.fits").image
-    assert image.shape == (80, 100) and np.isfinite(image).all() and image.std() > 0
-    told = call("background", "-o", tmp_path / "wide.fits", *more, "--beam", "30,30,0")
-    assert told.exit_code == 2 and "a beam of 20 pixels; the network draws those of 2 to 8 pixels" in told.output
+    assert (tmp_path / "noise.fits").read_bytes() == (place / "noise.fits").read_bytes()
+    assert "background" not in call("--help").output
 
 
 def test_populate(place):
@@ -95,6 +100,59 @@ def test_populate(place):
     assert manifest["settings"]["options"]["flux"]["reading"] == "rate"
     again = call(*arguments)
     assert again.exit_code == 0 and "is complete already, with the same settings" in again.output
+
+
+def test_populate_with_other_noise(place, tmp_path):
+    """The map's own noise goes; what is drawn has its rms and the spectrum's correlation; map = noise + sources."""
+    told = call(
+        "noise", "measure", "--from-beam", "6,4.8,30", "--pixel-scale", "1.5", "--exponent", "2",
+        "-o", tmp_path / "square.fits", "--no-picture",
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    more = ["--noise", tmp_path / "square.fits", "--compact", "12", "--seed", "4", "--no-pictures"]
+    told = call("populate", place / "noise.fits", "-o", tmp_path / "sky", *more)
+    assert told.exit_code == 0, told.output
+    noise, sources, image = (
+        fits.getdata(tmp_path / "sky" / f"{name}.fits") for name in ("background", "sources", "map")
+    )
+    np.testing.assert_array_equal(image, (noise + sources).astype(np.float32))
+    own = fits.getdata(place / "noise.fits")
+    assert abs(np.corrcoef(noise.ravel(), own.ravel())[0, 1]) < 0.03
+    assert noise.std() == pytest.approx(2e-4, rel=0.05)
+
+    def neighbours(field):
+        return np.corrcoef(field[:, 2:].ravel(), field[:, :-2].ravel())[0, 1]
+
+    assert neighbours(noise) == pytest.approx(neighbours(own) ** 0.5, abs=0.04)  # the square has lags 1.4 times as long
+    header = fits.getheader(tmp_path / "sky" / "background.fits")
+    assert json.loads(header["RADIFF"])["simulated"] == "noise" and header["CRVAL1"] == 150.0
+    manifest = json.loads((tmp_path / "sky" / "manifest.json").read_text())
+    assert manifest["settings"]["noise"]["said"].endswith("square.fits") and "background.fits" in manifest["files"]
+    two = call("populate", place / "noise.fits", "-o", tmp_path / "two", *more, "--workers", "2", "--window", "64")
+    assert two.exit_code == 0, two.output
+    for name in ("background.fits", "map.fits", "truth.fits"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "sky" / name).read_bytes()
+
+
+def test_populate_with_noise_of_a_given_rms(place, tmp_path):
+    more = ["--noise", "beam", "--compact", "5", "--no-pictures"]
+    told = call("populate", place / "noise.fits", "-o", tmp_path / "sky", *more, "--rms", "5e-4")
+    assert told.exit_code == 0, told.output
+    assert fits.getdata(tmp_path / "sky" / "background.fits").std() == pytest.approx(5e-4, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--rms", "1e-4"], "--rms, --wander and --faint are for the noise that --noise draws; give it too"),
+        (["--noise", "beam", "--rms", "x"], "--rms 'x': give a number in Jy/beam, or a FITS map of the local rms"),
+        (["--noise", "beam", "--rms", "0"], "rms is 0; it must be a positive number, Jy/beam"),
+        (["--noise", "lofar"], "--noise 'lofar' is no file and no survey; give a spectrum or a bank of 'radiff noise"),
+    ],
+)
+def test_populate_refuses_noise(place, tmp_path, more, message):
+    told = call("populate", place / "noise.fits", "-o", tmp_path / "sky", "--compact", "5", *more)
+    assert told.exit_code == 2 and message in told.output and not (tmp_path / "sky").exists()
 
 
 def test_populate_with_less_than_was_asked_for(place):

@@ -1,4 +1,6 @@
-"""Simulated backgrounds against what is known of noise convolved with a beam."""
+"""Simulated backgrounds against what is known of noise with a given spectrum."""
+
+import json
 
 import numpy as np
 import pytest
@@ -6,31 +8,85 @@ from astropy.io import fits
 
 from populate_samples import BEAM, SCALE, noise_map
 from radiff.errors import InputError
-from radiff.populate.backgrounds import TILE, BackgroundOptions, simulate_noise, tile_background
+from radiff.populate.backgrounds import BackgroundOptions, Texture, simulate_noise, texture_of
 from radiff.populate.maps import Background
 from radiff.populate.pool import processes
-from radiff.sky import Beam, read_cutout
+from radiff.sky import Beam, NoiseSpectrum, read_cutout
+from radiff.sky.noise_source import NoiseSource
 
 
 def options(shape=(600, 700), **given):
     return BackgroundOptions(shape, **({"beam": BEAM, "pixel_scale": SCALE, "rms": 2e-4} | given))
 
 
-def test_autocorrelation_is_that_of_the_beam_with_itself(tmp_path):
-    """For noise convolved with a Gaussian of covariance C: exp(-d C^-1 d / 4) at the lag d."""
+def test_the_autocovariance_is_the_beam(tmp_path):
+    """For a power that is the beam's own transform: exp(-d C^-1 d / 2) at the lag d, C the beam's covariance."""
     made = options((1100, 1200))
     image = read_cutout(simulate_noise(tmp_path / "noise.fits", made)).image.astype(float)
     assert image.std() == pytest.approx(2e-4, rel=0.01) and abs(image.mean()) < 1e-6
-    shape = made.grid.beam_shape
-    power = np.abs(np.fft.fft2(image / image.std())) ** 2 / image.size
-    found = np.fft.ifft2(power).real
+    found = correlation(image)
     for dy in range(-6, 7):
         for dx in range(-6, 7):
             lag = np.array([dx, dy])
-            wanted = np.exp(-0.25 * lag @ np.linalg.inv(shape) @ lag)
+            wanted = np.exp(-0.5 * lag @ np.linalg.inv(made.grid.beam_shape) @ lag)
             assert found[dy, dx] == pytest.approx(wanted, abs=0.02)
     # the longer axis lies towards 30 deg, north through east: up and to the left
-    assert found[3, -2] > found[3, 2] + 0.1
+    assert found[3, -2] > 2 * found[3, 2]
+
+
+def correlation(image):
+    power = np.abs(np.fft.fft2(image / image.std())) ** 2 / image.size
+    return np.fft.ifft2(power).real
+
+
+def test_the_noise_of_a_spectrum_at_the_maps_beam(tmp_path):
+    """White noise convolved with a beam of 6 arcsec, on a map of 9 arcsec: lags are 1.5 times as long."""
+    square = NoiseSpectrum.from_beam(Beam(6.0, 6.0), 1.5, exponent=2)
+    made = options((1100, 1200), beam=Beam(9.0, 9.0))
+    texture = texture_of([[NoiseSource("square", square)]], made.grid)
+    image = fits.getdata(simulate_noise(tmp_path / "noise.fits", made, texture=texture)).astype(float)
+    found = correlation(image)
+    variance = made.grid.beam_shape[0, 0]
+    for lag in range(8):
+        assert found[0, lag] == pytest.approx(np.exp(-0.25 * lag**2 / variance), abs=0.02)
+    assert json.loads(fits.getheader(tmp_path / "noise.fits")["RADIFF"])["noise"] == "square"
+
+
+def test_a_mosaic_of_two_spectra(tmp_path):
+    """Left narrow, right wide; the rms is that of the map everywhere."""
+    sources = [NoiseSource(str(width), NoiseSpectrum.from_beam(Beam(width, width), SCALE)) for width in (6.0, 12.0)]
+    made = options((1000, 1200), beam=Beam(6.0, 6.0))
+    texture = Texture([[one.spectrum for one in sources]])
+    image = fits.getdata(simulate_noise(tmp_path / "noise.fits", made, texture=texture)).astype(float)
+    left, right = correlation(image[:, :300])[0, 4], correlation(image[:, -300:])[0, 4]
+    assert left == pytest.approx(np.exp(-0.5 * 16 / (4 / 2.3548) ** 2), abs=0.05)
+    assert right == pytest.approx(np.exp(-0.5 * 16 / (8 / 2.3548) ** 2), abs=0.05)
+    for part in np.array_split(image, 6, axis=1):
+        assert part.std() == pytest.approx(2e-4, rel=0.04)
+
+
+def test_an_rms_map(tmp_path):
+    """The rms is that of the map, blank where it is; other sizes and numbers that are no rms are refused."""
+    rms = np.full((600, 700), 1e-4, np.float32)
+    rms[:, 350:], rms[:10] = 3e-4, np.nan
+    fits.PrimaryHDU(rms, fits.Header([("BUNIT", "Jy/beam")])).writeto(tmp_path / "rms.fits")
+    made = options()
+
+    def texture(path):
+        return texture_of([[NoiseSource("beam", NoiseSpectrum.from_beam(BEAM, SCALE))]], made.grid, rms_map=path)
+
+    image = fits.getdata(simulate_noise(tmp_path / "noise.fits", made, texture=texture(tmp_path / "rms.fits")))
+    assert np.isnan(image[:10]).all() and np.isfinite(image[10:]).all()
+    assert image[10:, :350].std() == pytest.approx(1e-4, rel=0.05)
+    assert image[10:, 350:].std() == pytest.approx(3e-4, rel=0.05)
+    fits.PrimaryHDU(rms[:100]).writeto(tmp_path / "small.fits")
+    with pytest.raises(InputError, match=r"small.fits: has 700 x 100 pixels, the map 700 x 600; give an rms map of"):
+        texture(tmp_path / "small.fits")
+    rms[20, 30] = -1
+    fits.PrimaryHDU(rms).writeto(tmp_path / "bad.fits")
+    with pytest.raises(InputError, match=r"bad.fits: the rms is -1 at \(30, 20\); it must be positive, or NaN"):
+        simulate_noise(tmp_path / "none.fits", made, texture=texture(tmp_path / "bad.fits"))
+    assert not (tmp_path / "none.fits").exists()
 
 
 def test_bands_fit_together_and_any_pool_gives_the_same(tmp_path):
@@ -75,26 +131,6 @@ def test_the_header(tmp_path):
     sky = cutout.wcs.pixel_to_world(149.5, 99.5)
     assert (sky.ra.deg, sky.dec.deg) == pytest.approx((150.0, 40.0))
     assert Background(path).simulated and Background(path).grid.shape == (200, 300)
-
-
-def test_tiles_keep_their_noise_where_they_pass_into_each_other(tmp_path):
-    """Independent tiles of rms 5 about 3 become noise of the rms asked for, without seams."""
-    drawn = []
-
-    def draw(seeds):
-        for seed in seeds:
-            drawn.append(seed)
-            yield np.random.default_rng(seed).normal(3.0, 5.0, (TILE, TILE))
-
-    path = tile_background(tmp_path / "tiles.fits", options((1000, 900)), draw)
-    image = fits.getdata(path).astype(float)
-    assert len(set(drawn)) == len(drawn) == 9
-    for part in (*np.array_split(image, 20, axis=0), *np.array_split(image, 20, axis=1)):
-        assert part.std() == pytest.approx(2e-4, rel=0.03) and abs(part.mean()) < 6e-6
-    assert Background(path).simulated
-    with pytest.raises(InputError, match=r"a tile of \(3, 3\) came, asked for were 512 x 512 pixels"):
-        tile_background(tmp_path / "bad.fits", options(), lambda seeds: [np.zeros((3, 3))])
-    assert not (tmp_path / "bad.fits").exists()
 
 
 @pytest.mark.parametrize(

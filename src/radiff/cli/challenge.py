@@ -46,11 +46,13 @@ def new(
     Examples:
       radiff challenge new sky/ -o challenge
       radiff challenge new map.fits -o challenge --compact 500 --extended 50 --stamps stamps.fits
+      radiff challenge new map.fits -o challenge --noise map.fits --compact 500
     """
     from radiff.challenge.answers import HIDDEN
     from radiff.challenge.making import PUBLIC, guessable, make_challenge
 
-    weak = guessable(source)
+    replaced = any(option.partition("=")[0] == "--noise" for option in context.args)
+    weak = None if replaced else guessable(source)
     complete = True
     if source.is_dir():
         if context.args:
@@ -59,6 +61,8 @@ def new(
     else:
         package = output / HIDDEN
         complete = _populate(source, package, context.args, overwrite)
+    if replaced:  # the noise follows from the seed, like the objects
+        weak = guessable(package)
     made = make_challenge(package, output, name, training, overwrite)
     artefacts = f", {made.artefacts:,} artefacts" if made.artefacts else ""
     print(f"{made.sources:,} sources to be found{artefacts}, {made.training:,} objects in the training area")

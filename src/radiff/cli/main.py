@@ -26,10 +26,10 @@ VERBS: tuple[tuple[str, str, str], ...] = (
     ("stats", "stats", "Print and draw what is in a collection."),
     ("train", "train", "Train networks: autoencoder, denoiser, segmenter and others."),
     ("masks", "masks", "Make synthetic class masks, to generate images from."),
+    ("noise", "noise", "Measure the noise of maps as a spectrum, and draw maps of it."),
     ("generate", "generate", "Make calibrated cutouts in Jy/beam from masks."),
     ("augment", "augment", "Add synthetic pairs of images and masks to a collection."),
     ("stamps", "stamps", "Generate a library of objects to place on maps."),
-    ("background", "background", "Simulate a map of noise, to be populated."),
     ("populate", "populate", "Place objects on a large map, with the complete truth."),
     ("segment", "segment", "Find the sources of images by a network, and write masks."),
     ("check", "check", "Measure reconstructed and generated images on real ones."),
@@ -44,15 +44,20 @@ VERBS: tuple[tuple[str, str, str], ...] = (
     ("info", "info", "Say what a FITS file, a collection or a weights folder is."),
 )
 
+# Former names: they work, and stand in no list.
+ALIASES: tuple[tuple[str, str], ...] = (("background", "noise"),)
+
 
 class LazyGroup(TyperGroup):
     """Verbs known by name and help line; `resolve_command` imports the one that is asked for."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.modules = {verb: module for verb, module, _ in VERBS}
+        self.modules = {verb: module for verb, module, _ in VERBS} | dict(ALIASES)
         for verb, _, summary in VERBS:
             self.add_command(TyperCommand(verb, help=summary, rich_markup_mode=None), verb)
+        for verb, _ in ALIASES:
+            self.add_command(TyperCommand(verb, hidden=True, rich_markup_mode=None), verb)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.modules)

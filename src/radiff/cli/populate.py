@@ -11,7 +11,7 @@ from radiff.cli.outcome import SOME_FAILED, say
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
-    from radiff.populate import FluxRule, Number, Populated, PopulateOptions
+    from radiff.populate import FluxRule, NoiseOptions, Number, Populated, PopulateOptions
     from radiff.sky import Beam
 
 
@@ -46,6 +46,14 @@ def populate(
     real: Annotated[str, typer.Option(help="Real sources of the map: clear (kept clear of) or accept.")] = "clear",
     compact_size: Annotated[str, typer.Option(help="low:high, FWHM of compact sources without beam, beams.")] = "0:0.5",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
+    noise: Annotated[
+        str | None, typer.Option(help="Noise in place of the map's pixels: a spectrum, a map, first, nvss, beam.")
+    ] = None,
+    rms: Annotated[
+        str | None, typer.Option(help="Its rms, Jy/beam: a number, or a FITS map; default: that of the map, measured.")
+    ] = None,
+    wander: Annotated[bool, typer.Option("--wander", help="Let it wander as the spectrum of --noise says.")] = False,
+    faint: Annotated[bool, typer.Option("--faint", help="Put in the faint sources of that spectrum.")] = False,
     beam: Annotated[str | None, typer.Option(help="maj,min,pa (arcsec, arcsec, deg) in place of the header's.")] = None,
     hdu: Annotated[str | None, typer.Option(help="Name or number of the map's HDU; default: the first image.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: by the size of the map.")] = None,
@@ -61,13 +69,15 @@ def populate(
 
     The package holds the map, the sources-only image, class mask and instance map, the truth as FITS table and ECSV
     (every draw a column), SDC1 columns, DS9 regions, COCO, YOLO and rg-dataset, pictures, a manifest with checksums.
-    Killed and run again, it goes on where it was. Exit code 1: some objects found no room; the rest is done.
+    Killed and run again, it goes on where it was. Exit code 1: some objects found no room; the rest is done. With
+    --noise, the map gives grid, beam, header and noise level, and its pixels are noise, kept as background.fits.
 
     \b
     Examples:
       radiff populate map.fits -o sky --compact 500 --extended 50 --stamps stamps.fits
       radiff populate map.fits -o sky --compact 200/deg2 --flux power --flux-range 1e-4:0.1
       radiff populate map.fits -o sky --catalog trecs.fits --stamps stamps.fits
+      radiff populate map.fits -o sky --noise map.fits --compact 500
     """
     from radiff.populate import PopulateOptions
     from radiff.populate import populate as run
@@ -87,6 +97,7 @@ def populate(
         seed,
     )
     own, image = None if beam is None else parse_beam(beam), int(hdu) if hdu is not None and hdu.isdigit() else hdu
+    drawn = _noise(background, image, own, noise, rms, wander, faint)
     if dry_run:
         _say_plan(background, output, options, stamps, catalog, image, own)
         return
@@ -104,8 +115,31 @@ def populate(
         overwrite=overwrite,
         pictures=pictures,
         command=" ".join(["radiff", *sys.argv[1:]]),
+        noise=drawn,
     )
     _tell(made)
+
+
+def _noise(
+    background: Path,
+    hdu: int | str | None,
+    beam: "Beam | None",
+    noise: str | None,
+    rms: str | None,
+    wander: bool,
+    faint: bool,
+) -> "NoiseOptions | None":
+    """What --noise and the options of it say."""
+    from radiff.populate import NoiseOptions
+    from radiff.populate.maps import Background
+    from radiff.sky.noise_source import open_noise
+
+    if noise is None:
+        if rms is not None or wander or faint:
+            raise InputError("--rms, --wander and --faint are for the noise that --noise draws; give it too")
+        return None
+    grid = Background(background, hdu, beam).grid
+    return NoiseOptions.parse(open_noise(noise, say, grid.beam, grid.pixel_scale), rms, wander, faint)
 
 
 def _tell(made: "Populated") -> None:

@@ -4,11 +4,13 @@ from radiff.populate.fluxes import FluxRule, read_counts
 from radiff.populate.making import StampOrder, drawn_orders, make_stamps, object_orders
 from radiff.populate.options import Number, PopulateOptions
 from radiff.populate.pictures import draw_stamp_sheet
+from radiff.populate.replacing import NoiseOptions
 from radiff.populate.run import Populated, populate
 from radiff.populate.stamps import Stamp, StampLibrary, write_stamps
 
 __all__ = [
     "FluxRule",
+    "NoiseOptions",
     "Number",
     "PopulateOptions",
     "Populated",

@@ -1,42 +1,46 @@
-"""A beam and a noise level to a map without sources: Gaussian noise, or tiles that something else draws. No networks.
+"""Noise spectra and a noise level to a map without sources. No networks.
 
-Noise is made in bands of whole rows: white noise from a seed a block of rows, convolved with the beam. A band needs the
-rows around it, which it draws again, so that the bands fit together and any machine makes any of them.
+Noise is drawn in bands of whole rows (`radiff.sky.NoiseField`), which fit together whoever makes them.
 """
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
-from scipy import fft
 
 from radiff.errors import InputError
 from radiff.files import atomic_path
 from radiff.populate.geometry import Grid, make_grid
 from radiff.populate.maps import create_image, write_rows
 from radiff.populate.pool import Pool, serial
-from radiff.populate.sources import object_seed
-from radiff.sky import Beam, background_rms
+from radiff.sky import Beam, HeaderWarning, MapReader, Mosaic, NoiseField, NoiseSpectrum
 from radiff.sky.header import build_header
+from radiff.sky.noise_source import NoiseSource
 
 PROJECTIONS = ("SIN", "TAN", "NCP", "ZEA", "CAR")
-ROWS, BLOCK_ROWS = 512, 64
-"""Rows of a band; rows of white noise that come from one seed."""
-TILE, SHARED = 512, 64
-"""Side of a drawn tile, and pixels that neighbours share, where one passes into the other."""
+ROWS = 512
+"""Rows of a band."""
 _RING, _DECAY, _ARMS = 2.5, 40.0, 3  # sidelobes: distance of rings and their decay in beams; arms
 
 Values = NDArray[np.float64]
-DrawTiles = Callable[[Sequence[int]], Iterable[NDArray[np.floating]]]
-"""Seeds to noise images (TILE, TILE) without sources, in order; level and scale are of no matter."""
+Rows = Callable[[int, int], NDArray[np.float32]]
+
+
+@contextmanager
+def quiet_headers() -> Iterator[None]:
+    """Without what is said of headers that lack something."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeaderWarning)
+        yield
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,13 @@ class BackgroundOptions:
         wcs.wcs.set()
         return make_grid(self.shape, wcs, self.beam)
 
-    def header(self, how: str) -> fits.Header:
+    def header(self, how: str, texture: "Texture") -> fits.Header:
         """Header of the map; `how` it was made."""
         told = {key: value for key, value in asdict(self).items() if key not in ("shape", "beam", "center")}
-        provenance = {"simulated": how, "center": list(self.center), **told}
+        provenance = {"simulated": how, "center": list(self.center), **told, "noise": texture.said}
+        provenance |= {key: True for key in ("wander", "faint") if getattr(texture, key)}
+        if texture.rms_map is not None:
+            provenance["rms_map"] = texture.rms_map.name
         cards = fits.Header([("SIMPLE", True), ("BITPIX", -32), ("NAXIS", 2)])
         cards["NAXIS1"], cards["NAXIS2"] = self.shape[1], self.shape[0]
         cards.extend(build_header(fits.Header(), self.grid.wcs, self.beam, provenance=provenance), end=True)
@@ -119,6 +126,8 @@ class BackgroundOptions:
     def scale(self, y0: int, y1: int) -> Values:
         """Noise rms (y1 - y0, nx) of rows of the map, Jy/beam."""
         ny, nx = self.shape
+        if self.gradient == 1 and self.edge == 1:
+            return np.full((y1 - y0, nx), self.rms)
         y, x = np.arange(y0, y1)[:, None] - (ny - 1) / 2, np.arange(nx)[None, :] - (nx - 1) / 2
         angle = math.radians(self.gradient_pa)
         along = y * math.cos(angle) - x * math.sin(angle)
@@ -128,11 +137,86 @@ class BackgroundOptions:
         return np.asarray(self.rms * np.exp(power))
 
 
-def simulate_noise(path: str | os.PathLike[str], options: BackgroundOptions, pool: Pool = serial) -> Path:
-    """Write a map of Gaussian noise with the beam's correlation: white noise convolved with the beam.
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """What the noise of a background is like, beside its level.
 
-    Its autocorrelation is that of the beam with itself: a Gaussian sqrt(2) times as wide. The same options give the
-    same bytes, whatever the pool.
+    Attributes
+    ----------
+    spectra : rows of NoiseSpectrum
+        One, or one a tile (`radiff.sky.Mosaic`: the first row at the bottom); on the pixels of the map.
+    wander, faint : bool
+        Let the rms wander and put in faint sources, as the spectra say.
+    rms_map : path, optional
+        FITS image of the map's size: the local rms, Jy/beam, in place of `rms`, `gradient` and `edge`.
+    said : str
+        What the spectra are, for the header.
+    """
+
+    spectra: Sequence[Sequence[NoiseSpectrum]]
+    wander: bool = False
+    faint: bool = False
+    rms_map: Path | None = None
+    said: str = "beam"
+
+    def field(self, shape: tuple[int, int], seed: int) -> NoiseField | Mosaic:
+        """Noise of rms 1 of a shape (ny, nx)."""
+        if len(self.spectra) == 1 and len(self.spectra[0]) == 1:
+            return NoiseField(self.spectra[0][0], shape, seed, self.wander, self.faint)
+        return Mosaic(self.spectra, shape, seed, self.wander, self.faint)
+
+
+def texture_of(
+    sources: Sequence[Sequence[NoiseSource]],
+    grid: Grid,
+    seed: int = 0,
+    wander: bool = False,
+    faint: bool = False,
+    rms_map: Path | None = None,
+) -> Texture:
+    """Sources of noise, one a tile, to a texture on the pixels and with the beam of `grid`.
+
+    Spectra that know their beam are stretched until it is the grid's; others are taken as they are. Of banks, the seed
+    draws a spectrum a tile.
+
+    Raises
+    ------
+    InputError
+        Where the rms map has another size than the grid, or is no image of positive numbers.
+    """
+    if rms_map is not None:
+        check_rms_map(rms_map, grid.shape)
+    spectra = [
+        [on_grid(source.draw(seed + 1000 * y + x), grid) for x, source in enumerate(row)]
+        for y, row in enumerate(sources)
+    ]
+    said = "; ".join(", ".join(source.said for source in row) for row in sources)
+    return Texture(spectra, wander, faint, rms_map, said)
+
+
+def on_grid(spectrum: NoiseSpectrum, grid: Grid) -> NoiseSpectrum:
+    """A spectrum on the pixels and with the beam of a grid, where it knows its own."""
+    if spectrum.shape is not None:
+        spectrum = spectrum.with_shape(grid.beam_shape)
+    elif spectrum.pixel_scale is not None:
+        spectrum = spectrum.at(grid.beam, grid.pixel_scale)
+    return replace(spectrum, beam=grid.beam, pixel_scale=grid.pixel_scale)
+
+
+def check_rms_map(path: Path, shape: tuple[int, int]) -> None:
+    """Refuse an rms map that has not the `shape` (ny, nx) of the map."""
+    with quiet_headers(), MapReader(path) as reader:
+        if reader.shape != shape:
+            size, wanted = (f"{nx} x {ny}" for ny, nx in (reader.shape, shape))
+            raise InputError(f"has {size} pixels, the map {wanted}; give an rms map of the same size", path)
+
+
+def simulate_noise(
+    path: str | os.PathLike[str], options: BackgroundOptions, pool: Pool = serial, texture: Texture | None = None
+) -> Path:
+    """Write a map of noise with a given spectrum; default: that of the beam, whose autocovariance is the beam itself.
+
+    The same options and texture give the same bytes, whatever the pool.
 
     Raises
     ------
@@ -140,53 +224,57 @@ def simulate_noise(path: str | os.PathLike[str], options: BackgroundOptions, poo
         Where the beam is not sampled by the pixels, or the disk has not enough room.
     """
     path = Path(path)
-    header = options.header("noise")
-    start = len(header.tostring(padding=True))
-    bands = [(y, min(y + ROWS, options.shape[0])) for y in range(0, options.shape[0], ROWS)]
-    with atomic_path(path) as temporary:
-        create_image(temporary, header)
-        pool(partial(_write_band, options, temporary, start), bands, "simulating noise")
+    grid = options.grid
+    if texture is None:
+        texture = texture_of([[_of_beam(options.beam, options.pixel_scale)]], grid)
+    header = options.header("noise", texture)
+    make_noise(path, header, partial(_options_rows, options, texture.field(options.shape, options.seed), texture), pool)
     return path
 
 
-def _write_band(options: BackgroundOptions, path: Path, start: int, band: tuple[int, int]) -> None:
-    rows = correlated_noise(options, *band) * options.scale(*band)
-    rows += _sidelobes(options, *band)
-    write_rows(path, start + 4 * band[0] * options.shape[1], rows.astype(">f4"))
+def make_noise(path: Path, header: fits.Header, rows: Rows, pool: Pool) -> None:
+    """Write an image whose rows y0 to y1 - 1 are ``rows(y0, y1)``, in bands that any process may make."""
+    start = len(header.tostring(padding=True))
+    ny = int(header["NAXIS2"])
+    bands = [(y, min(y + ROWS, ny)) for y in range(0, ny, ROWS)]
+    with atomic_path(path) as temporary:
+        create_image(temporary, header)
+        pool(partial(_write_band, rows, temporary, start, int(header["NAXIS1"])), bands, "simulating noise")
 
 
-def correlated_noise(options: BackgroundOptions, y0: int, y1: int) -> NDArray[np.float32]:
-    """Rows y0 to y1 - 1 of the noise, of variance 1."""
-    shape = options.grid.beam_shape
-    margin = BLOCK_ROWS * math.ceil(6.0 * math.sqrt(float(np.linalg.eigvalsh(shape)[1])) / BLOCK_ROWS)
-    first, last = y0 // BLOCK_ROWS, math.ceil(y1 / BLOCK_ROWS)
-    extra = margin // BLOCK_ROWS
-    width = options.shape[1] + 2 * margin
-    blocks = [
-        np.random.default_rng((options.seed, 3, number)).standard_normal((BLOCK_ROWS, width), dtype=np.float32)
-        for number in range(first, last + 2 * extra)
-    ]
-    white = np.concatenate(blocks)  # its first row is row first * BLOCK_ROWS - margin of the map
-    size = tuple(fft.next_fast_len(n, real=True) for n in white.shape)
-    spectrum = fft.rfft2(white, size)
-    spectrum *= _transfer(shape, size).astype(np.float32)
-    smooth = fft.irfft2(spectrum, size)
-    top = y0 - first * BLOCK_ROWS + margin
-    return np.asarray(smooth[top : top + y1 - y0, margin : margin + options.shape[1]] / _norm(shape), np.float32)
+def _write_band(rows: Rows, path: Path, start: int, nx: int, band: tuple[int, int]) -> None:
+    write_rows(path, start + 4 * band[0] * nx, rows(*band).astype(">f4"))
 
 
-def _transfer(shape: Values, size: tuple[int, ...]) -> Values:
-    """What a Gaussian of covariance `shape` (pixels) and sum 1 does to the frequencies of `rfft2`."""
-    fy, fx = np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1])[None, :]
-    return np.asarray(np.exp(-2 * math.pi**2 * (shape[0, 0] * fx**2 + 2 * shape[0, 1] * fx * fy + shape[1, 1] * fy**2)))
+def _options_rows(
+    options: BackgroundOptions, field: NoiseField | Mosaic, texture: Texture, y0: int, y1: int
+) -> NDArray[np.float32]:
+    """Rows of a map as the options say, Jy/beam."""
+    rows = field.rows(y0, y1)
+    rows *= options.scale(y0, y1) if texture.rms_map is None else rms_rows(texture.rms_map, y0, y1)
+    if options.sidelobes:
+        rows += _sidelobes(options, y0, y1)
+    return rows
 
 
-def _norm(shape: Values) -> float:
-    """Standard deviation of white noise of variance 1 after that convolution."""
-    size = (1024, 1024)
-    fy, fx = np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1])[None, :]
-    power = np.exp(-4 * math.pi**2 * (shape[0, 0] * fx**2 + 2 * shape[0, 1] * fx * fy + shape[1, 1] * fy**2))
-    return math.sqrt(float(power.mean()))
+def rms_rows(path: Path, y0: int, y1: int) -> NDArray[np.float32]:
+    """Rows of an rms map, Jy/beam; blank where it is.
+
+    Raises
+    ------
+    InputError
+        Where a number is not positive.
+    """
+    with quiet_headers(), MapReader(path) as reader:
+        rms = reader.read(y0, y1, 0, reader.shape[1])
+    if (rms <= 0).any():
+        y, x = np.argwhere(rms <= 0)[0]
+        raise InputError(f"the rms is {rms[y, x]:g} at ({x}, {y0 + y}); it must be positive, or NaN for no map", path)
+    return rms
+
+
+def _of_beam(beam: Beam, pixel_scale: float) -> NoiseSource:
+    return NoiseSource("beam", NoiseSpectrum.from_beam(beam, pixel_scale))
 
 
 def _sidelobes(options: BackgroundOptions, y0: int, y1: int) -> Values:
@@ -209,58 +297,3 @@ def _sidelobes(options: BackgroundOptions, y0: int, y1: int) -> Values:
         rings = np.cos(2 * math.pi * radius / _RING) * np.exp(-radius / _DECAY) * (1 - np.exp(-(radius**2) / 8))
         rows[ya - y0 : yb - y0, xa:xb] += options.sidelobe_snr * options.rms * strength * rings * (0.1 + 0.9 * arms)
     return rows
-
-
-def tile_background(path: str | os.PathLike[str], options: BackgroundOptions, draw: DrawTiles) -> Path:
-    """Write a map of tiles that `draw` makes, each brought to level 0 and the rms of its place.
-
-    Neighbours share `SHARED` pixels, over which the weight of one falls as a cosine and that of the other rises as a
-    sine: two independent noises then keep their rms.
-
-    Raises
-    ------
-    InputError
-        Where a tile has another size, or the disk has not enough room.
-    """
-    path = Path(path)
-    header = options.header("tiles")
-    start = len(header.tostring(padding=True))
-    ny, nx = options.shape
-    step = TILE - SHARED
-    tops, lefts = (list(range(-SHARED, length, step)) for length in (ny, nx))
-    seeds = [
-        [object_seed(options.seed, row * len(lefts) + column) for column in range(len(lefts))]
-        for row in range(len(tops))
-    ]
-    tiles = iter(draw([seed for row in seeds for seed in row]))
-    weight = _weight(TILE, SHARED)
-    carried = np.zeros((SHARED, nx + 2 * TILE))
-    with atomic_path(path) as temporary:
-        create_image(temporary, header)
-        for top in tops:
-            band = np.zeros((TILE, nx + 2 * TILE))
-            for left in lefts:
-                part = np.s_[:, left + SHARED : left + SHARED + TILE]
-                band[part] += _level(next(tiles), path) * weight[:, None] * weight[None, :]
-            band[:SHARED] += carried
-            carried = band[step:].copy()
-            y0, y1 = max(top, 0), min(top + step, ny)
-            if y0 < y1:
-                rows = band[y0 - top : y1 - top, SHARED : SHARED + nx] * options.scale(y0, y1)
-                rows += _sidelobes(options, y0, y1)
-                write_rows(temporary, start + 4 * y0 * nx, rows.astype(">f4"))
-    return path
-
-
-def _weight(length: int, shared: int) -> Values:
-    """1, rising as a sine over the first `shared` pixels and falling as a cosine over the last."""
-    ramp = np.sin(0.5 * math.pi * (np.arange(shared) + 0.5) / shared)
-    return np.concatenate([ramp, np.ones(length - 2 * shared), ramp[::-1]])
-
-
-def _level(image: NDArray[Any], path: Path) -> Values:
-    """An image at level 0 and rms 1."""
-    if image.shape != (TILE, TILE):
-        raise InputError(f"a tile of {image.shape} came, asked for were {TILE} x {TILE} pixels", path)
-    level, rms = background_rms(image)
-    return (np.asarray(image, float) - level) / rms

@@ -1,7 +1,7 @@
 """A map, stamps and options to a truth package on disk: the steps in their order. Knows no networks.
 
-    survey (noise, blanks, real sources) -> objects and their draws -> stamps at the map's beam -> places
-        -> images, band by band -> truth table -> exports, pictures, manifest
+    noise for pixels, where asked -> survey (noise, blanks, real sources) -> objects and their draws
+        -> stamps at the map's beam -> places -> images, band by band -> truth table -> exports, pictures, manifest
 
 Every step leaves its result in the package's work folder, where a run that was killed finds it again.
 """
@@ -34,6 +34,7 @@ from radiff.populate.package import Package, check_quiet, check_same, describe, 
 from radiff.populate.pictures import draw_overviews
 from radiff.populate.placing import REASONS, Placer, Places
 from radiff.populate.pool import Pool, open_pool
+from radiff.populate.replacing import NoiseOptions, replace_noise
 from radiff.populate.sources import CatalogSources, Objects, draw_objects, planned
 from radiff.populate.stamps import StampLibrary
 from radiff.populate.survey import Survey, find_real, mark_real, survey_map
@@ -88,6 +89,7 @@ class Inputs:
     library: StampLibrary | None
     catalog: CatalogSources | None
     settings: dict[str, Any]
+    noise: NoiseOptions | None = None
 
 
 def populate(
@@ -105,6 +107,7 @@ def populate(
     overwrite: bool = False,
     pictures: bool = True,
     command: str = "",
+    noise: NoiseOptions | None = None,
 ) -> Populated:
     """Place objects on a map, and write the map with its complete truth.
 
@@ -139,6 +142,9 @@ def populate(
         Draw the overviews.
     command : str
         For the manifest.
+    noise : NoiseOptions, optional
+        Noise in place of the map's own pixels: the map gives grid, beam, header and, where `noise` tells none, the
+        local rms. It is written first, as ``background.fits`` of the package.
 
     Returns
     -------
@@ -150,7 +156,7 @@ def populate(
         For whatever a user can mend: see docs/populating.md.
     """
     folder = Path(output)
-    inputs = read_inputs(background, options, stamps, catalog, hdu, beam)
+    inputs = read_inputs(background, options, stamps, catalog, hdu, beam, noise)
     with open_package(folder, inputs.settings, overwrite) as package:
         if package.finished:
             return Populated.of(folder, package.manifest(), {})
@@ -173,6 +179,7 @@ def read_inputs(
     catalog: PathLike | None = None,
     hdu: int | str | None = None,
     beam: Beam | None = None,
+    noise: NoiseOptions | None = None,
 ) -> Inputs:
     """Open and check what a run needs; parameters of `populate`. Reads no pixel."""
     source = Background(Path(background), hdu, beam)
@@ -194,7 +201,9 @@ def read_inputs(
         "catalog": None if catalog is None else digest(Path(catalog)),
         "version": _version(),
     }
-    return Inputs(source, library, sources, json.loads(json.dumps(settings)))
+    if noise is not None:
+        settings["noise"] = noise.settings()
+    return Inputs(source, library, sources, json.loads(json.dumps(settings)), noise)
 
 
 def _make(
@@ -208,8 +217,12 @@ def _make(
     clock: "_Clock",
 ) -> dict[str, Any]:
     """All files of a package, in its work folder; its manifest."""
-    background, library, state, files = inputs.background, inputs.library, package.state, package.files
-    grid = background.grid
+    given, library, state, files = inputs.background, inputs.library, package.state, package.files
+    background, grid = given, given.grid
+    if inputs.noise is not None:
+        with clock("drawing noise"):
+            path = replace_noise(given, inputs.noise, options.seed, files, state / "given", pool)
+            background = Background(path)
     with clock("surveying"):
         survey = survey_map(background, pool, state)
     real = None
@@ -221,16 +234,16 @@ def _make(
         objects = draw_objects(options, grid, area, library, inputs.catalog)
         drawn = draw_stamps(objects, grid, library, pool, state / "stamps")
     with clock("placing"):
-        places = _saved(state / "places.npy", lambda: _place(drawn, inputs, options, survey, real))
+        places = _saved(state / "places.npy", lambda: _place(drawn, grid, options, survey, real))
     good = places["reason"] == 0
     names = _names(objects, inputs.catalog, good)
     _write_left_out(files / "not_placed.ecsv", objects, places, inputs.catalog)
     drawn, left, places = drawn.part(good), places[~good], places[good]
     with clock("writing"):
-        provenance = {"populated": background.path.name, "objects": len(names), "seed": options.seed}
+        provenance = {"populated": given.path.name, "objects": len(names), "seed": options.seed}
         starts = create_images(background, files, _history(options, names), provenance)
         write_images(background, drawn, places, files, state, pool, starts, window)
-        check_same(background, {key: inputs.settings["background"][key] for key in background.fingerprint()})
+        check_same(given, {key: inputs.settings["background"][key] for key in given.fingerprint()})
     with clock("measuring"):
         measures = measure(drawn, places, names, pool)
         table = make_truth(grid, library, drawn, places, measures, _meta(background, survey, area, options))
@@ -243,11 +256,11 @@ def _make(
         with clock("pictures"):
             _draw(files, measures, drawn, grid)
     with clock("checksums"):
-        paths = [*listed(files), background.path]
+        paths = [*listed(files), given.path]
         *digests, origin = pool(digest, paths, "checksums")
     more = {
         "map": {
-            "file": background.path.name,
+            "file": given.path.name,
             "sha256": origin,
             "pixels": [grid.shape[1], grid.shape[0]],
             "pixel_scale_arcsec": grid.pixel_scale,
@@ -267,8 +280,7 @@ def _make(
     return describe(package, digests, command, more)
 
 
-def _place(drawn: Drawn, inputs: Inputs, options: PopulateOptions, survey: Survey, real: Any) -> Places:
-    grid = inputs.background.grid
+def _place(drawn: Drawn, grid: Grid, options: PopulateOptions, survey: Survey, real: Any) -> Places:
     taken = np.fromfile(survey.taken, np.uint8).reshape(grid.shape)
     if real is not None:
         mark_real(taken, real.objects, grid.beam_fwhm[0])

@@ -17,7 +17,7 @@ from scipy import fft, ndimage
 
 from radiff.errors import InputError
 from radiff.sky.beam import Beam
-from radiff.sky.spectrum import SIDE, NoiseSpectrum, lag_window
+from radiff.sky.spectrum import SIDE, NoiseSpectrum, beam_shape, gaussian_transform, lag_window
 from radiff.sky.spectrum_patch import RESIDUAL, NoisePatch, find_bright, noise_patch, noise_patches
 from radiff.sky.spectrum_wander import measure_wander
 
@@ -30,6 +30,10 @@ __all__ = [
     "spectrum_of_patches",
 ]
 
+HELD, RING = 3.0, 6.0
+"""Modes within the first radius are held at what those between both say: so wide a structure is no noise."""
+HOLD = 2.5
+"""They are held where they stand so many times above it."""
 LEAK = 0.5
 """A mode is flagged where more than this part of its power may be leakage from others."""
 
@@ -88,13 +92,17 @@ def measure_noise_spectrum(
     if len(given) != len(items):
         raise InputError(f"{len(given)} masks for {len(items)} maps; give one a map")
     patches = [patch for one, mask in zip(items, given, strict=True) for patch in noise_patches(one, mask, empty, beam)]
-    return spectrum_of_patches(patches, side, strict=strict, wander=wander)
+    return spectrum_of_patches(patches, side, strict=strict, wander=wander, hold=not empty)
 
 
 def spectrum_of_patches(
-    patches: Sequence[NoisePatch], side: int = SIDE, strict: bool = False, wander: bool = True
+    patches: Sequence[NoisePatch], side: int = SIDE, strict: bool = False, wander: bool = True, hold: bool = True
 ) -> NoiseSpectrum:
-    """The mean spectrum of the noise of several maps: see `measure_noise_spectrum`."""
+    """The mean spectrum of the noise of several maps: see `measure_noise_spectrum`.
+
+    `hold`: the power of structures wider than a third of the side, diffuse emission and what is left of the level, is
+    held at what is next to it, and the rms is that of the rest.
+    """
     if not patches:
         raise InputError("no map to measure the noise on")
     first = patches[0]
@@ -104,7 +112,7 @@ def spectrum_of_patches(
                 raise InputError(
                     f"the maps {first.name} and {one.name} differ in their {what.replace('_', ' ')}; measure them apart"
                 )
-    bad = [one for one in patches if one.residuals > _by_chance(one)]
+    bad = [one for one in patches if one.residuals > chance_residuals(one)]
     if bad and strict:
         raise InputError(
             f"{bad[0].residuals} pixels beyond {RESIDUAL:g} rms are left outside the mask: residuals of a bright "
@@ -118,6 +126,8 @@ def spectrum_of_patches(
         warnings.warn(f"{text}; the spectrum holds residuals of bright sources as if they were noise", stacklevel=2)
     side = min(side, *(2 * (min(one.snr.shape) // 4) for one in patches))
     estimate = _estimate(patches, side)
+    power = _held(estimate.power, first) if hold else estimate.power
+    kept = float(power.sum() / estimate.power.sum())
     counted = sum(int(one.usable.sum()) for one in patches)
     values = np.concatenate([one.snr[one.usable] for one in patches])
     middle, deviation = float(values.mean()), float(values.std())
@@ -128,15 +138,17 @@ def spectrum_of_patches(
         "usable_pixels": counted,
         "residual_pixels": sum(one.residuals for one in patches),
         "flagged_modes": float(estimate.floor.mean()),
+        "held_variance": round(1.0 - kept, 6),
         "skewness": float((standard**3).mean()),
         "kurtosis": float((standard**4).mean() - 3.0),
     }
+    rms = float(np.median([one.rms for one in patches])) * math.sqrt(kept)
     spectrum = NoiseSpectrum(
-        estimate.power, float(np.median([one.rms for one in patches])), first.pixel_scale, first.beam, first.frequency,
-        error=estimate.error, floor=estimate.floor, origin=_origin(patches), notes=notes,
+        power, rms, first.pixel_scale, first.beam, first.frequency, error=estimate.error, floor=estimate.floor,
+        origin=_origin(patches), notes=notes,
     )  # fmt: skip
     if wander:
-        spread, scale = measure_wander(spectrum, patches)
+        spread, scale = measure_wander(replace(spectrum, power=estimate.power), patches)
         spectrum = replace(spectrum, rms_spread=spread, rms_scale=scale)
     return spectrum
 
@@ -177,6 +189,24 @@ def _estimate(patches: Sequence[NoisePatch], side: int) -> _Estimate:
     # overlap by half count for 1 / 1.36 of independent ones (measured on drawn fields)
     error = math.sqrt(min(1.0, float((window**2).mean()) * _taper_factor(side) / max(count / 1.36, 1.0)))
     return _Estimate(power, error, floor, count)
+
+
+def _held(power: Values, patch: NoisePatch) -> Values:
+    """The power, that of diffuse emission about mode 0 held at what the ring around says, for a beam of that width.
+
+    A beam's own power falls over the ring too, at most as its squared transform; where the beam is not known, or so
+    wide that it fills the ring, nothing is held.
+    """
+    if patch.beam is None or not patch.pixel_scale:
+        return power
+    side = len(power)
+    beam = gaussian_transform(beam_shape(patch.beam, patch.pixel_scale), side) ** 2
+    radius = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(side, 1 / side)]))
+    inner, ring = radius <= HELD, (radius > HELD) & (radius <= RING)
+    if beam[ring].min() < 0.5:
+        return power
+    level = beam / beam[ring].mean() * float(np.median(power[ring]))
+    return np.where(inner & (power > HOLD * level), level, power)
 
 
 def _taper_factor(side: int) -> float:
@@ -231,7 +261,7 @@ def _starts(length: int, side: int) -> list[int]:
     return sorted({round(k * (length - side) / max(count - 1, 1)) for k in range(count)})
 
 
-def _by_chance(patch: NoisePatch) -> float:
+def chance_residuals(patch: NoisePatch) -> float:
     """Pixels beyond 5 rms that Gaussian noise of that many pixels may have."""
     return 3.0 + 6e-7 * 3 * float(patch.usable.sum())
 

@@ -72,15 +72,17 @@ def noise_patches(source: Any, mask: Any = None, empty: bool = False, beam: Beam
     InputError
         Where the map cannot be used.
     """
-    if not isinstance(source, str | os.PathLike) or mask is not None or not _is_large(Path(source)):
+    if not isinstance(source, str | os.PathLike) or not _is_large(Path(source)):
         return [noise_patch(source, mask, empty, beam)]
     patches = []
     with MapReader(source) as reader:
         for y in _spread(reader.shape[0]):
             for x in _spread(reader.shape[1]):
-                cutout = reader.cutout(y, min(y + WINDOW, reader.shape[0]), x, min(x + WINDOW, reader.shape[1]))
+                y1, x1 = min(y + WINDOW, reader.shape[0]), min(x + WINDOW, reader.shape[1])
+                cutout = reader.cutout(y, y1, x, x1)
                 if np.isfinite(cutout.image).mean() > 0.5:
-                    patches.append(replace(noise_patch(cutout, None, empty, beam), name=Path(source).name))
+                    part = None if mask is None else mask[y:y1, x:x1]
+                    patches.append(replace(noise_patch(cutout, part, empty, beam), name=Path(source).name))
     if not patches:
         raise InputError("has no window with noise to measure; cut a part of it out first", source)
     return patches

@@ -21,7 +21,7 @@ FIELD = 256
 
 
 def picture_spectrum(path: str | os.PathLike[str], spectrum: NoiseSpectrum, title: str = "", seed: int = 0) -> Path:
-    """Four panels of a spectrum as a PNG: log power, autocovariance near lag 0, radial profile, a field drawn from it."""
+    """Four panels of a spectrum as a PNG: log power, autocovariance near lag 0, radial profile, a field of it."""
     figure = Figure(figsize=(11.0, 10.0), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)
     power, lags, profile, field = figure.subplots(2, 2).ravel()
@@ -97,7 +97,11 @@ def _profile(axis: Axes, spectrum: NoiseSpectrum) -> None:
         )  # fmt: skip
     if spectrum.floor is not None and spectrum.floor.any():
         radius = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(spectrum.side)]))
-        axis.axvline(float(radius[spectrum.floor].min()), color="#c0392b", ls=":", label="first mode with leakage")
+        ring = np.minimum((radius * spectrum.side).astype(int), len(frequency))
+        share = np.bincount(ring.ravel(), spectrum.floor.ravel()) / np.bincount(ring.ravel())
+        beyond = np.flatnonzero(share[: len(frequency)] > 0.5)
+        if len(beyond):
+            axis.axvline(frequency[beyond[0]], color="#c0392b", ls=":", label="half of the modes may be leakage")
     strongest = power[1:].max()
     axis.set(
         title="radial profile", xlabel="cycles a pixel", ylabel="power a mode, rms squared", yscale="log",
