@@ -47,6 +47,12 @@ def fit_width(image: Image, x: float, y: float, beam: float) -> float | None:
     float or None
         None where the source is not whole on the image or no Gaussian fits.
     """
+    shape = fit_shape(image, x, y, beam)
+    return None if shape is None else _WIDTH * float(np.linalg.det(shape)) ** 0.25
+
+
+def fit_shape(image: Image, x: float, y: float, beam: float) -> NDArray[np.float64] | None:
+    """Covariance (2, 2) of the Gaussian of `fit_width`, pixels squared, axes (x, y); None as there."""
     radius = max(beam, 2.5)
     reach = math.ceil(radius)
     top, left = round(y) - reach, round(x) - reach
@@ -69,7 +75,10 @@ def fit_width(image: Image, x: float, y: float, beam: float) -> float | None:
     fit = optimize.least_squares(misfit, [1.0, 0.0, 0.0, start, 0.0, start], method="lm", max_nfev=400)
     width = _WIDTH / math.sqrt(abs(fit.x[3] * fit.x[5])) if fit.x[3] * fit.x[5] else math.inf
     found = fit.success and fit.x[0] > 0.3 and math.hypot(fit.x[1], fit.x[2]) < beam
-    return width if found and beam / 4 < width < 4 * beam else None
+    if not (found and beam / 4 < width < 4 * beam):
+        return None
+    root = np.array([[fit.x[3], fit.x[4]], [0.0, fit.x[5]]])
+    return np.asarray(np.linalg.inv(root.T @ root))
 
 
 def widths_of(image: Image, objects: Sequence[SourceObject], beam: float) -> list[tuple[float, int, float]]:
