@@ -1,11 +1,14 @@
 """Batches: mask and image in step, every cutout once an epoch, a function of (seed, step, process) alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from radiff.data.loader import PackLoader, turn
+from radiff.data.loader import PackLoader, turn, turn_beams
 from radiff.data.pack import Pack
+from radiff.data.scaling import SnrAsinh
 from radiff.errors import InputError
 
 PARTS = ("images", "masks", "peaks", "skies", "beams")
@@ -54,6 +57,50 @@ def test_everything_turns_with_the_image(tmp_path):
         assert torch.equal(marked, batch.masks == 2) and torch.equal(marked, batch.peaks == 1.5)
         places |= {tuple(p[1:]) for p in marked.nonzero().tolist()}
     assert len(places) == 8  # all turns and flips come up
+
+
+@pytest.mark.parametrize("symmetry", range(8))
+def test_beams_turn_with_the_image(symmetry):
+    """The second moments of a picture of the beam, before and after."""
+    shape = torch.tensor([[4.0, 1.5], [1.5, 2.0]], dtype=torch.float64)
+    y, x = torch.meshgrid(*[torch.arange(33, dtype=torch.float64) - 16] * 2, indexing="ij")
+    inverse = torch.linalg.inv(shape)
+    picture = torch.exp(-0.5 * (inverse[0, 0] * x**2 + 2 * inverse[0, 1] * x * y + inverse[1, 1] * y**2))
+    turned = turn(picture[None], symmetry)[0]
+    moments = torch.stack([(turned * a * b).sum() / turned.sum() for a in (x, y) for b in (x, y)]).view(2, 2)
+    torch.testing.assert_close(turn_beams(shape[None], symmetry)[0], moments, rtol=1e-3, atol=1e-3)
+    widths = torch.tensor([3.0])
+    assert turn_beams(widths, symmetry).equal(widths)
+
+
+def test_noise_is_drawn_with_the_spectrum_of_each_cutout(tmp_path):
+    """Cutouts of even number have white noise, the others noise that changes along y alone; turned ones along x."""
+    pack = make_pack(tmp_path, count=2, shape=(48, 48))
+    roots = np.ones((2, 24, 24), np.float16)
+    roots[1] = 0.01
+    roots[1, :, 0] = 24**0.5
+    loader = PackLoader(replace(pack, roots=roots), 64, seed=1, noise=SnrAsinh(2.0))
+    batch = loader.batch(0)
+    noise = 2 * torch.sinh(batch.noise[:, 0])
+    assert batch.noise.shape == (64, 1, 48, 48)
+    across = (noise[:, :, 1:] * noise[:, :, :-1]).mean((1, 2)), (noise[:, 1:] * noise[:, :-1]).mean((1, 2))
+    striped = torch.tensor(numbers(batch)) == 1
+    white = noise[~striped]
+    error = 4 * (2 / white.numel()) ** 0.5
+    assert white.square().mean().item() == pytest.approx(1.0, abs=error)
+    assert all(c[~striped].mean().item() == pytest.approx(0.0, abs=error) for c in across)
+    source = batch.images[striped, 0].flatten(1).argmax(1)
+    upright = ((source // 48 == 2) | (source // 48 == 45)) & ((source % 48 == 5) | (source % 48 == 42))
+    assert 5 < upright.sum() < striped.sum() - 5
+    assert across[0][striped][upright].min() > 0.5 > 0.4 > across[1][striped][upright].mean()
+    assert across[1][striped][~upright].min() > 0.5 > 0.4 > across[0][striped][~upright].mean()
+    assert torch.equal(loader.batch(0).noise, batch.noise) and not torch.equal(loader.batch(1).noise, batch.noise)
+
+
+def test_noise_needs_spectra(tmp_path):
+    with pytest.raises(InputError, match="this training pack holds no noise spectra; make it again"):
+        PackLoader(make_pack(tmp_path), 2, noise=SnrAsinh())
+    assert PackLoader(make_pack(tmp_path), 2).batch(0).noise is None
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])

@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 from conftest import celestial_wcs
 from radiff.data import pack as room
 from radiff.data.collection import Collection, CollectionWriter, write_index
+from radiff.data.noise import packed_roots
 from radiff.data.pack import ARRAYS, Pack, beam_pixels, build_pack, peak_code, peak_map
 from radiff.data.scaling import Paper, SnrAsinh
 from radiff.errors import InputError
 from radiff.masks import SourceObject, write_annotation
-from radiff.sky import Beam, remove_sources
+from radiff.sky import Beam, NoiseSpectrum, remove_sources
 from tiny_collection import BACKGROUND, PEAK, RMS, tiny_collection, tiny_cutout
 
 
@@ -60,7 +62,7 @@ def test_skies_are_the_images_without_their_sources(collection, tmp_path):
 
 
 def test_beams_are_in_pixels(tmp_path):
-    """The geometric mean of both widths over the pixel, 6 x 4.86 arcsec on 1.8; 0 where something is not known."""
+    """Covariances: 6 x 4.86 arcsec along y on pixels of 1.8; 0 where something is not known."""
     writer = CollectionWriter(tmp_path / "c")
     cutout, annotation = tiny_cutout((32, 32), 0)
     full = replace(cutout, wcs=celestial_wcs((32, 32)), beam=Beam(6.0, 4.86))
@@ -69,9 +71,22 @@ def test_beams_are_in_pixels(tmp_path):
     collection = writer.finish()
     beams = build_pack(collection, tmp_path / "p", SnrAsinh(), 1).beams
     by_name = dict(zip((r.image for r in collection.rows), beams, strict=True))
-    assert {k: float(v) for k, v in by_name.items()} == pytest.approx(
-        {"first/imgs/full.fits": 3.0, "first/imgs/bare.fits": 0.0, "first/imgs/beamless.fits": 0.0}, abs=1e-5
-    )
+    variances = np.array([4.86, 6.0]) ** 2 / 1.8**2 / (8 * np.log(2))
+    np.testing.assert_allclose(by_name["first/imgs/full.fits"], np.diag(variances), rtol=1e-5, atol=1e-7)
+    assert not by_name["first/imgs/bare.fits"].any() and not by_name["first/imgs/beamless.fits"].any()
+
+
+def test_spectra_are_those_of_the_cutouts(tmp_path):
+    """Measured with the sources masked, half as many modes a side as pixels; flat where nothing can be measured."""
+    large = tiny_collection(tmp_path / "large", 2, 1, (96, 128), empty=1)
+    pack = build_pack(large, tmp_path / "p", SnrAsinh(), 1)
+    assert pack.roots.shape == (3, 48, 48) and pack.info["spectra"] == {"measured": 3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        measured = NoiseSpectrum.measure(large.image(1), masks=large.mask(1), side=48, wander=False)
+    np.testing.assert_array_equal(pack.roots[1], packed_roots(measured, 48))
+    small = build_pack(tiny_collection(tmp_path / "small", 2, 1), tmp_path / "s", SnrAsinh(), 1)
+    assert small.roots.shape == (3, 16, 16) and (small.roots == 1).all() and small.info["spectra"] == {"flat": 3}
 
 
 def test_beam_of_known_rows(collection):

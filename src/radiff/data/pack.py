@@ -4,7 +4,8 @@
 <pack>/masks.npy    (n, ny, nx) uint8, class values
 <pack>/peaks.npy    (n, ny, nx) float16, log10(1 + peak snr) of the object that a pixel belongs to, 0 elsewhere
 <pack>/skies.npy    (n, ny, nx) float16, scaled intensities with the sources removed
-<pack>/beams.npy    (n,) float32, beam FWHM in pixels; 0 where it is not known
+<pack>/beams.npy    (n, 2, 2) float32, covariance of the beam, pixels squared, axes (x, y); 0 where it is not known
+<pack>/roots.npy    (n, s, s) float16, root of the noise's power spectrum (`radiff.data.noise`)
 <pack>/pack.json    scaling, split, one row a cutout; written last, so a pack with it is complete
 """
 
@@ -12,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,15 +23,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.data.collection import Collection, Row
+from radiff.data.noise import noise_roots, spectrum_side
 from radiff.data.scaling import Paper, SnrAsinh, scaling_config
 from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json
 from radiff.masks import SourceObject, objects_to_mask
 from radiff.parallel import Failure, run_parallel
-from radiff.sky import remove_sources
+from radiff.sky import Beam, remove_sources
+from radiff.sky.spectrum import beam_shape
 
-ARRAYS = {"images": np.float32, "masks": np.uint8, "peaks": np.float16, "skies": np.float16, "beams": np.float32}
-FORMAT = 2
+ARRAYS = {
+    "images": np.float32,
+    "masks": np.uint8,
+    "peaks": np.float16,
+    "skies": np.float16,
+    "beams": np.float32,
+    "roots": np.float16,
+}
+FORMAT = 3
 """Counted up when what a pack holds changes, so that an old one is made again."""
 
 
@@ -40,7 +51,7 @@ def peak_code(peak_snr: float | NDArray[np.floating]) -> Any:
 
 @dataclass(frozen=True)
 class Pack:
-    """An opened pack; the arrays are memory maps, see the module's docstring."""
+    """An opened pack; the arrays are memory maps, see the module's docstring. Made in memory it may have no spectra."""
 
     folder: Path
     images: NDArray[np.float32]
@@ -49,6 +60,7 @@ class Pack:
     skies: NDArray[np.float16]
     beams: NDArray[np.float32]
     info: dict[str, Any]
+    roots: NDArray[np.float16] | None = None
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> "Pack":
@@ -98,8 +110,12 @@ def build_pack(
     shape = (len(collection), *sizes[0])
     for name in ARRAYS:  # a run that still reads the old pack keeps it
         (folder / f"{name}.npy").unlink(missing_ok=True)
+    side = spectrum_side(sizes[0])
+    sizes_of = {"beams": (2, 2), "roots": (side, side)}
     maps = {
-        name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape[:1] if name == "beams" else shape)
+        name: np.lib.format.open_memmap(
+            folder / f"{name}.npy", "w+", dtype, (len(collection), *sizes_of.get(name, sizes[0]))
+        )
         for name, dtype in ARRAYS.items()
     }
     rows = run_parallel(
@@ -113,19 +129,20 @@ def build_pack(
         raise InputError(failures[0].message)
     for array in maps.values():
         array.flush()
-    info = {"key": key, "scaling": scaling_config(scaling), "shape": shape, "rows": rows}
+    spectra = Counter(row.pop("spectrum") for row in rows)
+    info = {"key": key, "scaling": scaling_config(scaling), "shape": shape, "spectra": spectra, "rows": rows}
     write_json(folder / "pack.json", info, indent=None)
     return Pack.open(folder)
 
 
 def _fingerprint(collection: Collection, scaling: SnrAsinh | Paper) -> str:
     rows = [(row.image, row.rms, row.background, row.counts, row.peak) for row in collection.rows]
-    files = [_stamp(collection.root / name) for row in collection.rows for name in (row.image, row.annotation) if name]
+    files = [stamp(collection.root / name) for row in collection.rows for name in (row.image, row.annotation) if name]
     text = json.dumps([FORMAT, str(collection.root.resolve()), scaling_config(scaling), rows, files])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _stamp(file: Path) -> tuple[int, int] | None:
+def stamp(file: Path) -> tuple[int, int] | None:
     """Size and time of change: a mask drawn again makes the pack out of date."""
     try:
         status = file.stat()
@@ -153,24 +170,36 @@ def beam_pixels(row: Row) -> float:
     return width if math.isfinite(width) else 0.0
 
 
+def beam_covariance(row: Row) -> NDArray[np.float32]:
+    """Covariance (2, 2) of the beam, pixels squared, axes (x, y); 0 where beam or pixel scale is not known."""
+    if not beam_pixels(row) > 0:
+        return np.zeros((2, 2), np.float32)
+    beam = Beam(row.bmaj, row.bmin, row.bpa if math.isfinite(row.bpa) else 0.0)
+    return beam_shape(beam, row.pixel_scale).astype(np.float32)
+
+
 def _pack_one(job: tuple[int, Row], root: Path, folder: Path, scaling: SnrAsinh | Paper) -> dict[str, Any]:
     """Scale the cutout of one row and write it to its place in the arrays."""
     index, row = job
     one = Collection(root, [row])
-    image, annotation = one.image(0).image, one.annotation(0)
+    cutout, annotation = one.image(0), one.annotation(0)
+    image = cutout.image
     objects = list(annotation.objects) if annotation is not None else []
     try:
         scaled = scaling.forward(image, row.background, row.rms)
     except InputError as error:
         raise InputError(error.message, root / row.image) from error
     mask = objects_to_mask(objects, (image.shape[0], image.shape[1]))
+    roots, origin = noise_roots(cutout, mask, spectrum_side((image.shape[0], image.shape[1])))
     parts = {
         "images": scaled,
         "masks": mask,
         "peaks": peak_map(image, objects, row.rms, row.background),
         "skies": scaling.forward(remove_sources(image, mask, index), row.background, row.rms),
-        "beams": beam_pixels(row),
+        "beams": beam_covariance(row),
+        "roots": roots,
     }
     for name, value in parts.items():
         np.load(folder / f"{name}.npy", mmap_mode="r+")[index] = value
-    return {"image": row.image, "rms": row.rms, "background": row.background, "survey": row.survey}
+    about = {"image": row.image, "rms": row.rms, "background": row.background, "survey": row.survey}
+    return about | {"spectrum": origin}
