@@ -32,19 +32,46 @@ def ask(count, height, width):
     return Conditions(planes, torch.linspace(2, 5, count), background, veiled(background, -background, detail), detail)
 
 
+@pytest.fixture
+def openvino():
+    return pytest.importorskip("openvino")
+
+
 @pytest.mark.parametrize("config", [TINY, replace(TINY, context=0)], ids=["background", "no background"])
-def test_it_says_what_torch_says(config):
-    """At several shapes, each compiled once."""
-    pytest.importorskip("openvino")
+def test_it_says_what_torch_says(openvino, config, monkeypatch):
+    """At several batches and windows, odd sides and more tokens than it was compiled with; compiled once."""
     network = make(config)
     compiled = OpenVinoDenoiser(network, "fp32")
     assert compiled.config == config
-    for count, height, width in ((1, 8, 8), (2, 8, 12), (1, 8, 8)):
+    times, convert = [], openvino.convert_model
+    monkeypatch.setattr(openvino, "convert_model", lambda *given, **more: times.append(1) or convert(*given, **more))
+    for count, height, width in ((1, 8, 8), (2, 8, 12), (3, 7, 9), (1, 16, 24), (1, 8, 8)):
         conditions = ask(count, height, width)
         latents, time = torch.randn(count, 4, height, width), torch.linspace(100, 900, count)
         said = compiled(latents, time, compiled.encode(conditions))
         torch.testing.assert_close(said, network(latents, time, conditions), atol=1e-4, rtol=1e-4)
-    assert len(compiled._compiled) == 2
+    assert len(times) == 1
+
+
+def test_a_beam_of_three_numbers(openvino):
+    """Its angle is heard, and as torch hears it."""
+    network = make(replace(TINY, beam_numbers=3))
+    compiled = OpenVinoDenoiser(network, "fp32")
+    latents, time = torch.randn(2, 4, 8, 8), torch.tensor([300.0, 300.0])
+    said = []
+    for turned in (0.4, -0.4):
+        conditions = replace(ask(2, 8, 8), beam=torch.tensor([[3.0, turned, 0.1], [4.0, 0.0, turned]]))
+        said.append(compiled(latents, time, compiled.encode(conditions)))
+        torch.testing.assert_close(said[-1], network(latents, time, conditions), atol=1e-4, rtol=1e-4)
+    assert (said[0] - said[1]).abs().amax() > 1e-3
+
+
+def test_an_image_does_not_depend_on_its_batch(openvino):
+    compiled = OpenVinoDenoiser(make(), "fp32")
+    latents, time, encoded = torch.randn(5, 4, 8, 8), torch.linspace(100, 900, 5), compiled.encode(ask(5, 8, 8))
+    whole = compiled(latents, time, encoded)
+    assert torch.equal(compiled(latents[1:3], time[1:3], encoded[1:3]), whole[1:3])
+    assert torch.equal(compiled(latents, time, encoded), whole)
 
 
 def test_where_it_is_not_installed(monkeypatch):

@@ -1,40 +1,92 @@
-"""Which number format a network computes in."""
+"""Which number format a network computes in: a table, on faked processors."""
 
 import pytest
 import torch
 
 from radiff.models import precision
-from radiff.models.precision import PRECISIONS, choose_precision
+from radiff.models.precision import PRECISIONS, choose_precision, cpu_flags, has_fast_bf16
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda:1")
+INTEL = "processor\t: 0\nmodel name\t: Xeon\nflags\t\t: fpu avx2 {}\nvmx flags\t: amx_bf16\n\nprocessor\t: 1\n"
 
 
-def test_precision_is_as_wanted():
+@pytest.fixture
+def processor(monkeypatch, tmp_path):
+    """``processor(text)``: Linux whose /proc/cpuinfo says `text`."""
+
+    def fake(text):
+        path = tmp_path / "cpuinfo"
+        path.write_text(text)
+        monkeypatch.setattr(precision.sys, "platform", "linux")
+        monkeypatch.setattr(precision, "CPUINFO", path)
+
+    return fake
+
+
+def test_it_is_as_wanted(processor):
     assert PRECISIONS == ("auto", "fp32", "bf16")
-    assert choose_precision("fp32", CUDA) == "fp32"
-    assert choose_precision("bf16", CPU) == "bf16"
-    assert choose_precision("auto", CUDA) == "bf16"
-    assert choose_precision("auto", CPU) in ("fp32", "bf16")
+    processor(INTEL.format("amx_bf16"))
+    assert choose_precision("fp32", CPU) == choose_precision("fp32", CUDA) == "fp32"
+    processor(INTEL.format("avx512f"))
+    assert choose_precision("bf16", CPU) == choose_precision("bf16", CUDA) == "bf16"
 
 
-@pytest.mark.parametrize(("bf16", "chosen"), [(0.5, "bf16"), (0.95, "fp32"), (2.0, "fp32")])
-def test_on_a_cpu_it_is_bf16_only_where_that_is_clearly_faster(monkeypatch, bf16, chosen):
-    """A clock under which a trial in fp32 takes 1 s and one in bf16 `bf16` s."""
-    clock, enabled = [0.0], []
-    autocast = torch.autocast
+@pytest.mark.parametrize(
+    ("flags", "chosen"),
+    [
+        ("avx512f amx_tile amx_bf16", "bf16"),
+        ("avx512f avx512_bf16 avx512_vnni", "bf16"),
+        ("avx512f avx512_vnni amx_tile", "fp32"),
+        ("", "fp32"),
+    ],
+)
+def test_on_a_cpu_its_flags_decide(processor, flags, chosen):
+    """Those of the processor, not the hypervisor's; the same at every call."""
+    processor(INTEL.format(flags))
+    assert cpu_flags() == {"fpu", "avx2", *flags.split()}
+    assert [choose_precision("auto", CPU) for _ in range(3)] == [chosen] * 3
 
-    def watched(*arguments, **options):
-        enabled.append(options["enabled"])
-        clock[0] += bf16 if options["enabled"] else 1.0
-        return autocast(*arguments, **options)
 
-    monkeypatch.setattr(precision.torch, "autocast", watched)
-    monkeypatch.setattr(precision.time, "perf_counter", lambda: clock[0])
+@pytest.mark.parametrize("text", ["", "processor : 0\nFeatures : fp asimd bf16\n"], ids=["nothing", "ARM"])
+def test_unknown_processors_compute_in_fp32(processor, text):
+    processor(text)
+    assert not has_fast_bf16() and choose_precision("auto", CPU) == "fp32"
+
+
+def test_linux_without_cpuinfo(processor):
+    processor("")
+    precision.CPUINFO.unlink()
+    assert choose_precision("auto", CPU) == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("told", "chosen"),
+    [
+        ({"architecture": "x86_64", "avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"architecture": "x86_64", "avx512_bf16": False, "l1d_cache_size": 32768}, "fp32"),
+        ({"architecture": "arm64", "bf16": True}, "fp32"),
+    ],
+)
+def test_elsewhere_torch_tells(monkeypatch, told, chosen):
+    monkeypatch.setattr(precision.sys, "platform", "win32")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
     assert choose_precision("auto", CPU) == chosen
-    assert set(enabled) == {True, False}
 
 
-def test_the_trial_works_where_gradients_are_off():
-    for mode in (torch.inference_mode, torch.no_grad):
-        with mode():
-            assert choose_precision("auto", CPU) in ("fp32", "bf16")
+def test_a_torch_that_does_not_tell(monkeypatch):
+    monkeypatch.setattr(precision.sys, "platform", "darwin")
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert choose_precision("auto", CPU) == "fp32"
+
+
+@pytest.mark.parametrize(("capability", "chosen"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")])
+def test_on_a_gpu_its_compute_capability_decides(monkeypatch, capability, chosen):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: asked.append(device) or capability)
+    assert choose_precision("auto", CUDA) == chosen
+    assert asked == [CUDA]
+
+
+def test_other_devices_compute_in_fp32(processor):
+    processor(INTEL.format("amx_bf16"))
+    assert choose_precision("auto", torch.device("meta")) == "fp32"

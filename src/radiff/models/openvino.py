@@ -5,17 +5,24 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from radiff.errors import InputError
-from radiff.models.conditions import Conditions
+from radiff.models.conditions import PLANES, Conditions
 from radiff.models.denoiser import Denoiser, DenoiserConfig, Encoded
+
+NUMBERS = {"fp32": "f32", "bf16": "bf16"}
+"""What OpenVINO calls a precision."""
+IMAGES, VECTORS, TOKENS = (0, 2, 3), (0,), (0, 2)
+"""Axes along which the inputs of a compiled network may differ from call to call, by the kind of input."""
 
 
 class OpenVinoDenoiser:
     """Stands where a `Denoiser` stands at sampling: `encode` is torch's, each step runs in OpenVINO.
 
-    The network is compiled once for each shape of latents, a few seconds each.
+    The network is compiled once, at the first call (some seconds), for every shape: batches and windows may differ
+    from call to call, and an image comes out the same, bit for bit, whatever else is in its batch.
 
     Parameters
     ----------
@@ -36,14 +43,13 @@ class OpenVinoDenoiser:
         except ImportError as error:
             raise InputError("the backend 'openvino' is not installed; run: pip install 'radiff[fastcpu]'") from error
         self._openvino: Any = openvino
-        self._core: Any = openvino.Core()
         self._hints = {
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": NUMBERS[precision],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
         }
         self.denoiser = denoiser
-        self._compiled: dict[tuple[int, ...], Any] = {}
+        self._request: Any = None
 
     @property
     def config(self) -> DenoiserConfig:
@@ -56,21 +62,43 @@ class OpenVinoDenoiser:
             return self.denoiser.encode(conditions)
 
     def __call__(self, latents: Tensor, time: Tensor, conditions: Encoded) -> Tensor:
+        """`forward`."""
+        return self.forward(latents, time, conditions)
+
+    def forward(self, latents: Tensor, time: Tensor, conditions: Encoded) -> Tensor:
         """As `Denoiser.forward`."""
-        inputs = (latents, time.float(), conditions.planes, conditions.embedding)
+        if self._request is None:
+            model = self.converted()
+            self._request = self._openvino.Core().compile_model(model, "CPU", self._hints).create_infer_request()
+        height, width = latents.shape[-2:]
+        said = self._request.infer([t.numpy() for t in self.inputs(latents, time, conditions)])[0]
+        return torch.from_numpy(np.array(said[..., :height, :width]))
+
+    def inputs(self, latents: Tensor, time: Tensor, conditions: Encoded) -> tuple[Tensor, ...]:
+        """What a call is given, as the plain float32 tensors that the converted network takes, latents padded."""
         local = () if conditions.local is None else (conditions.local,)
-        pairs = tuple(part for pair in conditions.keys_values if pair is not None for part in pair)
-        tensors = tuple(part.float().contiguous() for part in (*inputs, *local, *pairs))
-        shape = tuple(latents.shape)
-        if shape not in self._compiled:
-            flat = _Flat(self.denoiser, bool(local)).eval()
-            with torch.autocast("cpu", enabled=False), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that sizes are fixed: there is one compiled network a shape
-                model = self._openvino.convert_model(
-                    flat, example_input=tensors, input=[list(t.shape) for t in tensors]
-                )
-            self._compiled[shape] = self._core.compile_model(model, "CPU", self._hints).create_infer_request()
-        return torch.from_numpy(np.array(self._compiled[shape].infer([t.numpy() for t in tensors])[0]))
+        pairs = (part for pair in conditions.keys_values if pair is not None for part in pair)
+        (height, width), planes = latents.shape[-2:], conditions.planes
+        latents = F.pad(latents, (0, planes.shape[-1] - width, 0, planes.shape[-2] - height), mode="reflect")
+        tensors = (latents, time, planes, conditions.embedding, *local, *pairs)
+        return tuple(part.detach().float().contiguous() for part in tensors)
+
+    def converted(self) -> Any:
+        """The network as an OpenVINO model of any batch, height and width."""
+        config, side = self.config, 2 * self.denoiser.multiple
+        planes = torch.zeros(2, PLANES * config.factor**2, side, side)
+        encoded = self.encode(Conditions(planes, torch.ones(2)))
+        example = self.inputs(torch.zeros(2, config.latent_channels, side, side), torch.ones(2), encoded)
+        local = encoded.local is not None
+        free = [IMAGES, VECTORS, IMAGES, VECTORS] + [IMAGES] * local
+        free += [TOKENS] * (len(example) - len(free))
+        shapes = [
+            [-1 if k in axes else n for k, n in enumerate(t.shape)] for t, axes in zip(example, free, strict=True)
+        ]
+        flat = _Flat(self.denoiser, local).eval()
+        with torch.autocast("cpu", enabled=False), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tracing warns of every size it looks at
+            return self._openvino.convert_model(flat, example_input=example, input=shapes)
 
 
 class _Flat(nn.Module):

@@ -1,28 +1,42 @@
-"""Which number format a network computes in on a device. Knows no network."""
+"""Which number format a network computes in on a device: a table by processor, no trial. Knows no network."""
 
-import time
+import sys
+from pathlib import Path
 
 import torch
-from torch import nn
 
 PRECISIONS = ("auto", "fp32", "bf16")
+FAST_BF16 = frozenset({"amx_bf16", "avx512_bf16"})
+"""Flags of a processor that has instructions for bf16; others are several times slower at it than in float32."""
+LEAST_CAPABILITY = 8
+"""Compute capability (its major number) from which a CUDA GPU has units for bf16."""
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """``bf16`` or ``fp32``: as `wanted`; for ``auto`` bf16 on a GPU, on a CPU whichever a small trial finds faster."""
+    """``bf16`` or ``fp32``: as `wanted`; for ``auto`` bf16 where the processor is fast at it, else fp32.
+
+    The same on every run on a processor, so that a seed gives the same image again.
+    """
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
-        return "bf16"
-    times = {"fp32": float("inf"), "bf16": float("inf")}
-    with torch.inference_mode(False), torch.enable_grad():
-        conv = nn.Conv2d(64, 64, 3, padding=1)
-        x = torch.randn(4, 64, 32, 32).to(memory_format=torch.channels_last)
-        for _ in range(4):  # in turns, the best counts: other processes may be busy
-            for name in times:
-                start = time.perf_counter()
-                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name == "bf16"):
-                    for _ in range(5):
-                        conv(x).float().square().mean().backward()
-                times[name] = min(times[name], time.perf_counter() - start)
-    return "bf16" if times["bf16"] < 0.9 * times["fp32"] else "fp32"
+        return "bf16" if torch.cuda.get_device_capability(device)[0] >= LEAST_CAPABILITY else "fp32"
+    return "bf16" if device.type == "cpu" and has_fast_bf16() else "fp32"
+
+
+def has_fast_bf16() -> bool:
+    """Whether this machine's CPU has instructions for bf16 (Apple's and unknown ones count as without)."""
+    return bool(FAST_BF16 & cpu_flags())
+
+
+def cpu_flags() -> frozenset[str]:
+    """What this machine's CPU can do, in Linux's words: of /proc/cpuinfo, elsewhere of torch; empty where unknown."""
+    if sys.platform == "linux":
+        try:
+            lines = CPUINFO.read_text().splitlines()
+        except OSError:
+            return frozenset()
+        return frozenset(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), ()))
+    told = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+    return frozenset(name for name, there in told.items() if there is True)
