@@ -6,6 +6,7 @@ spectrum: how the rms wanders over the map, faint sources below the limit, what 
 no files (`radiff.sky.spectrum_files`), no estimator (`radiff.sky.spectrum_measure`) and no networks.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -208,8 +209,17 @@ class NoiseSpectrum:
         at = np.stack([old_y, old_x]) * count + count // 2
         power = np.where(inside, ndimage.map_coordinates(fine, at, order=1, mode="nearest"), 0.0)
         zoom = math.sqrt(abs(float(np.linalg.det(m))))
+        beam = self.beam
+        if self.shape is not None and self.pixel_scale is not None:
+            maj, minor, pa = beam_widths(m @ self.shape @ m.T)
+            beam = Beam(maj * self.pixel_scale, minor * self.pixel_scale, pa)
         return replace(
-            self, power=np.maximum(power, 0.0), rms_scale=self.rms_scale * zoom, floor=None, notes=dict(self.notes)
+            self,
+            power=np.maximum(power, 0.0),
+            beam=beam,
+            rms_scale=self.rms_scale * zoom,
+            floor=None,
+            notes=dict(self.notes),
         )
 
     def at(self, beam: Beam, pixel_scale: float) -> "NoiseSpectrum":
@@ -252,6 +262,12 @@ class NoiseSpectrum:
         if self.beam is None or self.pixel_scale is None:
             return None
         return beam_shape(self.beam, self.pixel_scale)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that a field drawn from it depends on, to know it again."""
+        told = (self.beam, self.pixel_scale, self.rms_spread, self.rms_scale, self.faint, self.residuals)
+        return hashlib.sha256(self.power.astype(np.float32).tobytes() + repr(told).encode()).hexdigest()[:16]
 
     @cached_property
     def kernel(self) -> Values:
@@ -297,11 +313,11 @@ class NoiseSpectrum:
     # -- shortcuts to the rest of the room -------------------------------------------------------------------------
 
     @classmethod
-    def measure(cls, maps: Any, **options: Any) -> "NoiseSpectrum":
+    def measure(cls, maps: Any, masks: Any = None, **options: Any) -> "NoiseSpectrum":
         """Measured on maps: see `radiff.sky.spectrum_measure.measure_noise_spectrum`."""
         from radiff.sky.spectrum_measure import measure_noise_spectrum
 
-        return measure_noise_spectrum(maps, **options)
+        return measure_noise_spectrum(maps, masks, **options)
 
     @classmethod
     def read(cls, path: Any) -> "NoiseSpectrum":

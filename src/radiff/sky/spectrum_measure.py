@@ -182,12 +182,14 @@ def _estimate(patches: Sequence[NoisePatch], side: int) -> _Estimate:
     ratio = np.where(overlap[near] > least, covariance[near] / np.maximum(overlap[near], least), 0.0)
     power = fft.fft2(ratio * window).real
     smallest = 1e-9 * power.max()
-    leak = _leakage(np.maximum(power, smallest), weight[::2, ::2])
+    independent = max(count / 1.36, 1.0)  # windows that overlap by half (measured on drawn fields)
+    scatter = _taper_factor(side) / independent
+    lags_weight = np.where(overlap[near] > least, window * overlap[0, 0] / np.maximum(overlap[near], least), 0.0)
+    leak = _leakage(np.maximum(power, smallest), weight[::2, ::2], lags_weight, scatter)
     floor = power < leak / LEAK
     power = np.maximum(power, smallest)
-    # the lag window averages over 1 / (mean of its square) modes, of which a taper makes neighbours alike; windows that
-    # overlap by half count for 1 / 1.36 of independent ones (measured on drawn fields)
-    error = math.sqrt(min(1.0, float((window**2).mean()) * _taper_factor(side) / max(count / 1.36, 1.0)))
+    # the lag window averages over 1 / (mean of its square) modes, of which a taper makes neighbours alike
+    error = math.sqrt(min(1.0, float((window**2).mean()) * scatter))
     return _Estimate(power, error, floor, count)
 
 
@@ -216,15 +218,24 @@ def _taper_factor(side: int) -> float:
     return one**2
 
 
-def _leakage(power: Values, weight: Values) -> Values:
-    """What the windows' sidelobes bring to each mode from the others, in units of the power."""
-    response = weight / weight.sum()
-    core = np.zeros_like(response)
-    for dy in range(-3, 4):
-        for dx in range(-3, 4):
-            core[dy, dx] = response[dy, dx]
-    far = response - core
-    return np.maximum(fft.ifft2(fft.fft2(power) * fft.fft2(far)).real, 0.0)
+def _leakage(power: Values, weight: Values, lags_weight: Values, scatter: float) -> Values:
+    """What other modes bring to each mode, in units of the power.
+
+    The windows' sidelobes bring power. What lags are multiplied with brings the scatter of the others, of either sign:
+    `scatter` is the relative variance of a mode of the mean periodogram.
+    """
+    brought = fft.ifft2(fft.fft2(power) * fft.fft2(_far(weight / weight.sum()))).real
+    response = fft.fft2(lags_weight).real / lags_weight.size
+    variance = fft.ifft2(fft.fft2(power**2) * fft.fft2(_far(response) ** 2)).real
+    return np.asarray(np.maximum(brought, 0.0) + np.sqrt(scatter * np.maximum(variance, 0.0)))
+
+
+def _far(response: Values) -> Values:
+    """A response (n, n) about mode 0 without the modes within 3 of it: that near, a smooth spectrum is the same."""
+    far = response.copy()
+    near = np.arange(-3, 4)
+    far[np.ix_(near, near)] = 0.0
+    return far
 
 
 def _windows(patch: NoisePatch, side: int) -> Iterator[tuple[Values, Values]]:
