@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -67,16 +68,28 @@ def references(options: argparse.Namespace) -> tuple[ImageSet, Reference]:
     images = images.thinned(limit) if limit else images
     real = read_stack(images, options.workers)
 
-    def others() -> Stack | None:
+    def rest(alike: bool) -> Stack | None:
         try:
-            rest = ImageSet.open(options.real, options.others).drawn(len(real))
+            found = ImageSet.open(options.real, options.others)
         except InputError:  # no such split: no floor
             return None
-        return read_stack(rest, options.workers)
+        chosen = same_samples(images, found) if alike else found.drawn(len(real))
+        return read_stack(chosen, options.workers) if len(chosen) else None
 
     epochs = SMOKE_EPOCHS if options.smoke else classifier.EPOCHS
     networks = lambda: load_networks(options.features, options.segmenter, options.device)  # noqa: E731
-    return images, Reference(real, others, networks, epochs)
+    return images, Reference(real, lambda: rest(False), lambda: rest(True), networks, epochs)
+
+
+def same_samples(images: ImageSet, others: ImageSet, seed: int = 0) -> ImageSet:
+    """Of each sample (folder) at most as many of the others, at random, as there are of `images`."""
+    wanted, there = ([getattr(item, "sample", "") for item in one.items] for one in (images, others))
+    random = np.random.default_rng(seed)
+    chosen: list[int] = []
+    for sample in sorted(set(wanted)):
+        places = [k for k, name in enumerate(there) if name == sample]
+        chosen += random.permutation(places)[: wanted.count(sample)].tolist()
+    return others.chosen(sorted(chosen))
 
 
 def cases(options: argparse.Namespace, images: ImageSet, ours: Reference) -> Iterator[tuple[str, Case, list[str]]]:

@@ -32,7 +32,10 @@ class Reference:
     ----------
     real : Stack
     others : callable
-        Gives as many real images of other fields (`Stack`), or None where there are none.
+        Gives as many real images of other fields (`Stack`) at random, as `radiff evaluate` draws them, or None where
+        there are none.
+    alike : callable
+        The same, of every sample as many as there are in `real`: a classifier is not to know them by their survey.
     load_networks : callable
         Gives the networks.
     epochs : int
@@ -43,6 +46,7 @@ class Reference:
 
     real: Stack
     others: Callable[[], Stack | None]
+    alike: Callable[[], Stack | None]
     load_networks: Callable[[], Networks]
     epochs: int = classifier.EPOCHS
     kept: dict[str, Any] = field(default_factory=dict)
@@ -113,8 +117,13 @@ def _features(case: Case) -> list[Line]:
 
 def _classifier(case: Case) -> list[Line]:
     ours = case.reference
-    floors = ours.once("floors", lambda: ours.other and classifier.floor_aucs(ours.real, ours.other, ours.epochs))
+    floors = ours.once("floors", lambda: _floors(ours))
     return classifier.classifier_lines(case.real, case.made, floors, ours.epochs, not case.fields)
+
+
+def _floors(ours: Reference) -> dict[str, float] | None:
+    other = ours.alike()
+    return None if other is None else classifier.floor_aucs(ours.real, other, ours.epochs)
 
 
 FIGURES: dict[str, Callable[[Case], list[Line]]] = {
