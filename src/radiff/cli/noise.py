@@ -195,9 +195,8 @@ def _describe(spectrum: "NoiseSpectrum") -> None:
     if (faint := spectrum.faint) is not None:
         print(f"faint sources: {faint.per_beam:.3g} a beam, {faint.low:g} to {faint.high:g} rms, slope {faint.slope:g}")
     if (left := spectrum.residuals) is not None:
-        print(
-            f"residuals around a source: {left.level:.2g} of its peak, over {left.scale:g} beams, slope {left.slope:g}"
-        )
+        around = f"{left.level:.2g} peak^{left.power:g} rms around a source, over {left.scale:g} beams"
+        print(f"residuals: {left.floor:.2g} rms everywhere, {around}, in patches of {left.patch:g} beams")
 
 
 def _show_bank(bank: "NoiseBank", picture: Path | None) -> None:
