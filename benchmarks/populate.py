@@ -23,9 +23,10 @@ from rich.table import Table
 from radiff.cli.stamps import stamp_drawer
 from radiff.masks import COMPACT, EXTENDED, SPURIOUS
 from radiff.populate import Number, PopulateOptions, drawn_orders, make_stamps, populate, write_stamps
-from radiff.populate.backgrounds import BackgroundOptions, simulate_noise
+from radiff.populate.backgrounds import BackgroundOptions, simulate_noise, texture_of
 from radiff.populate.pool import open_pool
 from radiff.sky import Beam
+from radiff.sky.noise_source import open_noise
 
 
 class Watch(threading.Thread):
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--generate", type=int, default=64, help="stamps to generate")
     parser.add_argument("--weights", default="default")
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--noise", default="beam", help="of the background: a spectrum, first, nvss or beam")
     parser.add_argument("--background", type=Path, help="map to populate; default: simulated")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
     parser.add_argument("--json", type=Path)
@@ -111,7 +113,8 @@ def run(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         background = folder / "noise.fits"
         options = BackgroundOptions((ny, nx), Beam(6.5, 5.2, 30.0), 1.5, 5e-5, (150.0, -30.0))
         with open_pool(arguments.workers, None, folder / "dask") as pool:
-            simulate_noise(background, options, pool)
+            noise = open_noise(arguments.noise, None, options.beam, options.pixel_scale)
+            simulate_noise(background, options, pool, texture_of([[noise]], options.grid))
         note("background", start, time.perf_counter())
     some = arguments.objects // 20
     numbers = {COMPACT: Number(arguments.objects - 2 * some), EXTENDED: Number(some), SPURIOUS: Number(some)}
