@@ -6,7 +6,10 @@ from typer.testing import CliRunner
 
 from radiff.cli import main
 from radiff.data.collection import Collection, write_index
+from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
+from radiff.models.io import Part, save_weights
 from tiny_collection import tiny_collection
+from tiny_fields import tiny_fields
 
 
 def run(*arguments):
@@ -156,3 +159,41 @@ def test_a_run_of_minutes_says_what_it_spent(collection, tmp_path):
     result = run("autoencoder", collection, "-o", tmp_path / "run", *more)
     assert result.exit_code == 0, result.output
     assert "of 0.001 processor min after" in result.stderr and "trained at step" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Weights of a tiny autoencoder."""
+    folder = tmp_path_factory.mktemp("autoencoder") / "weights"
+    network = Autoencoder(AutoencoderConfig(channels=(8, 16)))
+    info = {"scaling": {"name": "snr-asinh", "softness": 4.0}}
+    return save_weights(folder, {"autoencoder": Part(network, network.config_dict())}, info)
+
+
+def test_a_denoiser_trains_on_annotated_maps(weights, tmp_path):
+    root = tiny_fields(tmp_path / "maps", 2, 1)
+    arguments = (
+        "denoiser", root, "--splits", root / "splits.csv", "--autoencoder", weights, "-o", tmp_path / "run",
+        "--preset", "smoke", "--workers", 1, "--device", "cpu", "--set", "denoiser.crops.size=32",
+        "--set", "denoiser.loop.steps=2",
+    )  # fmt: skip
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("step 2  val/loss ") and lines[1:] == [str(tmp_path / "run" / "weights")]
+    assert (tmp_path / "run" / "pack" / "fields" / "fields.json").is_file()
+
+
+def test_maps_that_cannot_be_trained_on_are_refused(collection, weights, tmp_path):
+    def start(folder, *more):
+        options = ("--autoencoder", weights, "-o", tmp_path / "run", "--preset", "smoke", "--workers", 1)
+        return refused(run("denoiser", folder, *options, "--device", "cpu", *more))
+
+    splits = tiny_fields(tmp_path / "maps", 1, 0) / "splits.csv"
+    assert "a collection has its splits; --splits goes with annotated maps" in start(collection, "--splits", splits)
+    assert "no field is in the split 'val'; splits here: train" in start(
+        tmp_path / "maps", "--splits", splits, "--set", "denoiser.crops.size=32"
+    )
+    (tmp_path / "empty").mkdir()
+    assert "holds no annotated map; run 'radiff annotate' on the maps first" in start(tmp_path / "empty")
+    assert "no such folder" in start(tmp_path / "nothing")

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from radiff.data.crops import CropOptions
 from radiff.errors import InputError
 from radiff.training.config import LoopSettings, Preset, load_preset
 from radiff.training.reading import PRESETS
@@ -24,6 +25,20 @@ def test_paper_preset_is_the_paper_s():
     assert (network.sampler, network.num_steps) == ("ddim", 100)
     assert paper.autoencoder.network.convs == 3 and paper.autoencoder.network.attention
     assert paper.autoencoder.network.latent_channels == 3
+    assert (network.prior, network.beam_numbers) == ("white", 1)
+
+
+@pytest.mark.parametrize("name", ["smoke", "cpu", "gpu"])
+def test_the_other_presets_start_from_the_sky(name):
+    network = load_preset(name).denoiser.network
+    assert (network.prior, network.beam_numbers) == ("sky", 3)
+
+
+def test_crops_of_a_preset_are_options_of_the_loader():
+    crops = load_preset("gpu", ["denoiser.crops.zoomed=0.1", "denoiser.crops.beams=[3, 5]"]).denoiser.crops
+    options = CropOptions(**crops.model_dump())
+    assert (options.zoomed, options.beams, options.shares) == (0.1, (3.0, 5.0), (0.2, 0.35, 0.45))
+    assert CropOptions(**Preset().denoiser.crops.model_dump()) == CropOptions()
 
 
 def test_gpu_preset_keeps_the_gpu_busy():
@@ -67,6 +82,8 @@ def test_overrides():
         ("denoiser.loop.steps=0", "denoiser.loop.steps: Input should be greater than 0 (here 0)"),
         ("denoiser.network.objective=x0", "denoiser.network.objective: String should match"),
         ("denoiser.loop.precision=fp8", "denoiser.loop.precision: String should match pattern '^(auto|fp32|bf16)$'"),
+        ("denoiser.network.prior=pink", "denoiser.network.prior: String should match pattern '^(white|sky)$'"),
+        ("denoiser.crops.near=2", "denoiser.crops.near: Input should be less than or equal to 1"),
         ("denoiser=3", "denoiser: Input should be a valid dictionary or instance of DenoiserRun (here 3)"),
     ],
 )

@@ -14,23 +14,24 @@ from radiff.data.loader import PackLoader
 from radiff.data.pack import ARRAYS, Pack
 from radiff.errors import InputError
 from radiff.training.config import LoopSettings, Section
-from radiff.training.loop import MAX_BAD_STEPS, Trainer, kept_precision
+from radiff.training.loop import Trainer, kept_precision
 from radiff.training.task import Player, State, learning_rate_at
 from run_files import log
 
 
 class ToyLoss(nn.Module):
-    """Pull one number to 3; not a number at the steps `bad`."""
+    """Pull one number to 3; at the steps `bad` loss and gradient are not finite, at `infinite` the loss alone."""
 
-    def __init__(self, bad=()):
+    def __init__(self, bad=(), infinite=()):
         super().__init__()
         self.value = nn.Parameter(torch.zeros(1, 1, 1, 1))
-        self.bad, self.calls = set(bad), 0
+        self.bad, self.infinite, self.calls = set(bad), set(infinite), 0
 
     def forward(self, batch, generator):
         loss = (self.value - 3.0).square().mean()
         self.calls += 1
-        return (loss * math.nan if self.calls - 1 in self.bad else loss), {"batch": float(len(batch))}
+        loss = loss * math.nan if self.calls - 1 in self.bad else loss
+        return (loss + math.inf if self.calls - 1 in self.infinite else loss), {"batch": float(len(batch))}
 
 
 class ToySettings(Section):
@@ -58,20 +59,21 @@ class Toy:
 
     def export(self, folder, info):
         self.exported.append((info["step"], self.module.value.item()))
+        self.info = info
 
 
 @pytest.fixture
 def trainer(tmp_path):
-    """``trainer(bad=(), run="run", **settings)``"""
-    arrays = [np.zeros((3, 8, 8) if name != "beams" else 3, dtype) for name, dtype in ARRAYS.items()]
-    pack = Pack(tmp_path, *arrays, {})
+    """``trainer(bad=(), run="run", infinite=(), **settings)``"""
+    arrays = {name: np.zeros((3, 8, 8) if name != "beams" else (3, 2, 2), dtype) for name, dtype in ARRAYS.items()}
+    pack = Pack(tmp_path, **arrays, info={})
 
-    def make(bad=(), run="run", **settings):
+    def make(bad=(), run="run", infinite=(), **settings):
         AcceleratorState._reset_state()
         defaults = {"steps": 40, "warmup_steps": 0, "decay_fraction": 0.0, "learning_rate": 0.1, "log_every": 1}
         loop = LoopSettings(**(defaults | settings))
         loaders = PackLoader(pack, 2), PackLoader(pack, 2)
-        return Trainer(Toy(ToyLoss(bad)), loaders, loop, tmp_path / run, Accelerator(cpu=True))
+        return Trainer(Toy(ToyLoss(bad, infinite)), loaders, loop, tmp_path / run, Accelerator(cpu=True))
 
     return make
 
@@ -97,28 +99,50 @@ def test_it_learns(trainer):
     assert state.best < 0.05
 
 
-def test_a_step_that_is_not_finite_is_skipped(trainer):
-    one = trainer(bad=[2])
+@pytest.mark.parametrize("what", ["bad", "infinite"])
+def test_a_step_that_is_not_finite_is_left_out_and_counted(trainer, what):
+    one = trainer(**{what: [2]})
     values = []
     for _ in range(4):
         figures = one.step()
         values.append((one.task.module.value.item(), math.isfinite(figures["loss"])))
     assert [finite for _, finite in values] == [True, True, False, True]
     assert values[2][0] == values[1][0] != values[3][0]
-    assert one.state.step == 4
+    assert (one.state.step, one.state.left_out) == (4, 1)
+    one.save()
+    assert one.task.info["steps_left_out"] == 1
+    other = trainer()
+    assert other.resume() and other.state.left_out == 1
+
+
+def test_steps_left_out_are_logged(trainer, tmp_path):
+    trainer(bad=[1, 3], steps=5).fit()
+    assert log(tmp_path / "run", "step", "left_out") == [(2, 1.0), (3, 1.0), (4, 2.0), (5, 2.0)]
 
 
 def test_steps_that_stay_bad_end_the_run_with_the_remedy(trainer):
     one = trainer(bad=range(5, 100), steps=100)
     with pytest.raises(InputError) as caught:
         one.fit()
-    assert f"the loss was not a number for {MAX_BAD_STEPS} steps up to step {4 + MAX_BAD_STEPS}" in str(caught.value)
+    assert "loss or gradient were not finite for 3 steps up to step 7; start it again with a lower " in str(
+        caught.value
+    )
     assert "lower toy.loop.learning_rate" in str(caught.value)
 
 
+def test_a_run_that_ended_so_goes_on_from_its_last_checkpoint(trainer):
+    with pytest.raises(InputError, match="not finite for 3 steps up to step 7"):
+        trainer(bad=range(5, 100), checkpoint_minutes=0.0).fit()
+    other = trainer(learning_rate=0.05)
+    with pytest.warns(UserWarning, match="another learning_rate"):
+        assert other.resume()
+    assert other.state.step == 7 and math.isfinite(other.task.module.value.item())
+    assert other.fit().step == 40
+
+
 def test_good_steps_between_bad_ones_go_on(trainer):
-    state = trainer(bad=[k for k in range(60) if k % 15], steps=60).fit()
-    assert state.step == 60
+    state = trainer(bad=[k for k in range(60) if k % 3], steps=60).fit()
+    assert (state.step, state.left_out) == (60, 40)
 
 
 def test_validation_and_weights_use_the_running_mean(trainer):

@@ -10,11 +10,22 @@ from conftest import wake
 from radiff.data.loader import Batch
 from radiff.diffusion.objectives import OBJECTIVES, DiffusionConfig, Objective
 from radiff.models.autoencoder import LOG_VARIANCE_START, Autoencoder, AutoencoderConfig
-from radiff.models.conditions import condition_planes
+from radiff.models.conditions import Conditions, condition_planes
 from radiff.models.denoiser import Denoiser, DenoiserConfig
+from radiff.sky import Beam
+from radiff.sky.spectrum import beam_shape
 from radiff.training.autoencoder import AutoencoderLoss, AutoencoderTask
 from radiff.training.config import AutoencoderSettings, DenoiserSettings
-from radiff.training.denoiser import DenoiserLoss, DenoiserTask, drop_objects, peak_weight, source_weight
+from radiff.training.denoiser import (
+    DenoiserLoss,
+    DenoiserTask,
+    beam_told,
+    drop_objects,
+    halo_weight,
+    peak_weight,
+    source_weight,
+    with_beam_numbers,
+)
 
 SIZES = {"channels": (32, 32), "layers": 1, "attention": (False, True), "head_width": 16, "context": 16}
 SMALL = DenoiserConfig(**SIZES)
@@ -115,6 +126,14 @@ def test_peak_weight_is_the_square_of_the_code_that_is_asked():
     assert not peak_weight(codes, 0.0).any()
 
 
+def test_halo_weight_reaches_around_bright_objects_alone():
+    codes = torch.zeros(1, 16, 40, 40)
+    codes[0, 3, 15, 20], codes[0, 5, 38, 38] = 3.0, 1.9  # 1,000 rms and 78 rms
+    expected = torch.zeros(40, 40)
+    expected[3:28, 8:33] = 0.5
+    assert halo_weight(codes, 0.5)[0, 0].equal(expected)
+
+
 def loss_of(objective="angle", settings=KEEP, config=SMALL):
     torch.manual_seed(1)
     autoencoder = Autoencoder(AutoencoderConfig(channels=(8, 16)))
@@ -180,6 +199,59 @@ def test_the_denoiser_is_given_what_sampling_will_give_it(objective, monkeypatch
     given, time = task.objective.asked(task.objective.noised(clean, noise, angle), angle)
     assert seen["latents"].equal(given) and seen["time"].equal(time)
     assert seen["asked"].planes.equal(conditions.planes) and seen["asked"].shown.equal(conditions.shown)
+
+
+@torch.no_grad()
+def test_with_the_sky_prior_clean_latents_are_mixed_with_those_of_the_noise_maps():
+    """A new denoiser predicts zero: its loss is the mean square of the target, made by hand from a given noise map."""
+    task, data = loss_of(settings=KEEP.model_copy(update={"prior": "sky"})), batch()
+    data.noise = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(9))
+    _, figures = task(data, generator())
+    random = generator()
+    task.draw_conditions(data, random)
+    angle = task.objective.draw_angles(2, random)[:, None, None, None]
+    clean, noise = task.autoencoder.encode(data.images), task.autoencoder.encode(data.noise)
+    assert figures["mse"].item() == pytest.approx((angle.cos() * noise - angle.sin() * clean).square().mean().item())
+    data.noise = data.images  # both ends are one picture
+    assert task.draw_noise(data, clean.shape, random).equal(clean)
+
+
+def test_the_sky_prior_needs_noise_and_a_scaling_that_knows_it():
+    sky = KEEP.model_copy(update={"prior": "sky"})
+    with pytest.raises(ValueError, match="the sky prior needs a loader that draws noise"):
+        loss_of(settings=sky)(batch(), generator())
+    with pytest.raises(ValueError, match="the sky prior needs the scaling snr-asinh, not paper: set prior to white"):
+        DenoiserTask(sky, Autoencoder(AutoencoderConfig(channels=(8, 16))), {"scaling": {"name": "paper"}})
+
+
+def test_beams_are_told_by_three_numbers_or_not_at_all():
+    """6 x 3 pixels with the major axis along x: width sqrt(18), ln 2 times cos 0."""
+    shape = torch.from_numpy(beam_shape(Beam(6.0, 3.0, 90.0), 1.0)).float()
+    told = beam_told(torch.stack([shape, torch.zeros(2, 2)]))
+    torch.testing.assert_close(told, torch.tensor([[18**0.5, math.log(2), 0.0], [0.0, 0.0, 0.0]]), atol=1e-5, rtol=1e-5)
+    settings = SETTINGS.model_copy(update={"beam_dropout": 0.4})
+    task, data = loss_of(settings=settings), batch(400)
+    data.beams = shape.expand(400, 2, 2)
+    beam = task.draw_conditions(data, generator()).beam
+    dropped = (beam == 0).all(1)
+    assert beam.shape == (400, 3) and (beam[~dropped] == beam[~dropped][0]).all()
+    assert dropped.float().mean().item() == pytest.approx(0.4, abs=0.08)
+
+
+@torch.no_grad()
+def test_a_denoiser_that_learns_to_hear_of_axes_starts_as_it_was():
+    one = Denoiser(SMALL).eval()
+    wake(one)
+    wider = with_beam_numbers(one, 3)
+    assert wider.config.beam_numbers == 3 and not wider.training and with_beam_numbers(wider, 1) is wider
+    data = batch(2)
+    planes = condition_planes(data.masks, data.peaks, 4)
+    latents, time = torch.randn(2, 16, 8, 8), torch.tensor([200.0, 700.0])
+    width = Conditions(planes, data.beams)
+    shaped = Conditions(planes, torch.stack([data.beams, torch.full((2,), 0.5), torch.full((2,), -0.3)], 1))
+    before = one(latents, time, width)
+    torch.testing.assert_close(wider(latents, time, width), before)
+    torch.testing.assert_close(wider(latents, time, shaped), before)  # until the new columns are trained
 
 
 def test_the_autoencoder_is_frozen():

@@ -85,6 +85,8 @@ def test_denoiser_in_seconds(train, autoencoder, tmp_path):
     manifest = whole(tmp_path, load_autoencoder, load_denoiser)
     assert manifest["diffusion"]["objective"] == "angle"
     assert manifest["sampling"] == {"sampler": "flow-euler", "num_steps": 2, "detail": 0.7}
+    assert manifest["prior"] == {"name": "sky"}
+    assert load_denoiser(tmp_path / "weights").config.beam_numbers == 3
     assert set(manifest["training"]) == {"autoencoder", "denoiser"}
     before, after = load_autoencoder(autoencoder).state_dict(), load_autoencoder(tmp_path / "weights").state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)
@@ -155,6 +157,21 @@ def test_fine_tuning_starts_from_given_weights(train, autoencoder, tmp_path):
     first, second = (load_denoiser(tmp_path / name / "weights").state_dict() for name in ("first", "second"))
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, atol=1e-6, rtol=1e-6)
+
+
+def test_fine_tuning_from_white_noise_to_the_sky(train, autoencoder, tmp_path):
+    """What is new in the network, two more numbers of the beam, starts with no say."""
+    white = ("network.prior=white", "network.beam_numbers=1", "loop.steps=2")
+    train("denoiser", tmp_path / "white", *white, autoencoder=autoencoder)
+    still = ("loop.learning_rate=1e-12", "loop.steps=2")
+    train("denoiser", tmp_path / "sky", *still, autoencoder=autoencoder, init=tmp_path / "white" / "weights")
+    first, second = (load_denoiser(tmp_path / name / "weights").state_dict() for name in ("white", "sky"))
+    new = second.pop("beam.0.weight")
+    torch.testing.assert_close(new[:, :33], first.pop("beam.0.weight"), atol=1e-6, rtol=1e-6)
+    assert new.shape[1] == 35 and not new[:, 33:].abs().gt(1e-9).any()
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, atol=1e-6, rtol=1e-6)
+    assert read_manifest(tmp_path / "sky" / "weights")["prior"] == {"name": "sky"}
 
 
 def test_fine_tuning_on_other_latents_is_refused(train, autoencoder, tmp_path):
@@ -242,6 +259,7 @@ def test_paper_preset_on_a_cpu(train, tmp_path):
     assert manifest["scaling"]["name"] == "paper"
     assert manifest["diffusion"]["objective"] == "eps"
     assert manifest["sampling"]["sampler"] == "ddim"
+    assert manifest["prior"] == {"name": "white"} and load_denoiser(tmp_path / "d" / "weights").config.beam_numbers == 1
 
 
 def test_the_precision_of_a_run_stays_when_it_goes_on(train, tmp_path):

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from radiff.cli.outcome import say
+from radiff.errors import InputError
 
 if TYPE_CHECKING:
     from radiff.data.collection import Collection
+    from radiff.data.fields import AnnotatedMaps
     from radiff.training.config import Preset
     from radiff.training.run import RunOptions
     from radiff.training.task import State
@@ -119,11 +121,20 @@ def verb(name: str, text: str) -> Callable[..., None]:
 
 
 def denoiser(
-    collection: CollectionFolder,
+    folder: Annotated[
+        Path, typer.Argument(help="Collection made by 'radiff cut', or folder of annotated maps ('radiff annotate').")
+    ],
     output: Output,
     autoencoder: Annotated[str, typer.Option(help="Weights folder with the autoencoder; 'default': the package's.")],
     preset: PresetName = "cpu",
     overrides: Overrides = None,
+    splits: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Of annotated maps: CSV with file, split (and group), or train.txt, val.txt (repeat); "
+            "default: by sky position."
+        ),
+    ] = None,
     init: Annotated[str | None, typer.Option(help="Weights whose denoiser to start from (fine-tuning).")] = None,
     max_minutes: Minutes = None,
     pack: PackFolder = None,
@@ -134,34 +145,50 @@ def denoiser(
 ) -> None:
     """Train the denoiser: noise and a mask to latents.
 
-    Weights of both networks land in RUN/weights, ready for 'radiff generate --weights'. A run that was stopped or
-    killed goes on where its last checkpoint was.
+    Of annotated maps it sees crops made on the way: anywhere, near objects most of the time, turned, zoomed and
+    stretched (--set denoiser.crops.zoomed=0.2 and others); of a collection its cutouts, turned. Weights of both
+    networks land in RUN/weights, ready for 'radiff generate --weights'. A run that was stopped or killed goes on where
+    its last checkpoint was.
 
-    Example: radiff train denoiser collection --autoencoder runs/autoencoder/weights -o runs/denoiser --max-minutes 90
+    \b
+    Example:
+      radiff train denoiser annotated --splits splits.csv --autoencoder default -o runs/denoiser --preset gpu
+      radiff train denoiser collection --autoencoder runs/autoencoder/weights -o runs/denoiser --max-minutes 90
     """
 
-    def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
+    def run(data: "Collection | AnnotatedMaps", settings: "Preset", options: "RunOptions") -> "State":
         from radiff.training.run import train_denoiser
 
         return train_denoiser(data, settings, options, autoencoder, init)
 
-    _train(
-        "denoiser", run, collection, (output, pack, resume, max_minutes, device, workers), preset, overrides, dry_run
-    )
+    def opened(path: Path) -> "Collection | AnnotatedMaps":
+        from radiff.data.collection import Collection
+        from radiff.data.fields import AnnotatedMaps
+
+        if path.is_dir() and not AnnotatedMaps.is_collection(path):
+            return AnnotatedMaps(path, tuple(splits or ()))
+        if splits:
+            raise InputError("a collection has its splits; --splits goes with annotated maps", path)
+        return Collection.open(path)
+
+    place = (output, pack, resume, max_minutes, device, workers)
+    _train("denoiser", run, folder, place, preset, overrides, dry_run, opened)
 
 
 def _train(
     network: str,
-    run: "Callable[[Collection, Preset, RunOptions], State]",
-    collection: Path,
+    run: "Callable[[Any, Preset, RunOptions], State]",
+    folder: Path,
     place: tuple[Path, Path | None, bool, float | None, str, int | None],
     preset: str,
     overrides: list[str] | None,
     dry_run: bool,
+    opened: "Callable[[Path], Any] | None" = None,
 ) -> None:
-    """Read settings and collection, `run` the training of `network`, say how far it came.
+    """Read settings and what lies in `folder`, `run` the training of `network`, say how far it came.
 
-    `place` is what `RunOptions` begins with: run folder, pack, resume, minutes, device, workers.
+    `place` is what `RunOptions` begins with: run folder, pack, resume, minutes, device, workers; `opened` makes of the
+    folder what `run` is given, by default a collection.
     """
     from radiff.training.config import load_preset
 
@@ -176,8 +203,10 @@ def _train(
     from radiff.training.run import RunOptions
 
     output = place[0]
-    state = run(Collection.open(collection), settings, RunOptions(*place, _print_figures))
+    state = run((opened or Collection.open)(folder), settings, RunOptions(*place, _print_figures))
     loop = getattr(settings, network).loop
+    if state.left_out:
+        say(f"{state.left_out} steps were left out: loss or gradient were not finite")
     done = "trained" if state.progress(loop) >= 1 else "stopped"
     goal = f"{state.spent / 60:.1f} of {loop.minutes:g} processor min" if loop.minutes else f"of {loop.steps}"
     say(f"{done} at step {state.step}{', ' if loop.minutes else ' '}{goal} after {state.seconds / 60:.1f} min")

@@ -59,6 +59,10 @@ class DenoiserSettings(Section):
     attention: tuple[bool, ...] = (False, True, True)
     head_width: int = Field(64, gt=0)
     context: int = Field(128, ge=0, description="width of a background token; 0 = no background condition")
+    prior: str = Field(
+        "white", pattern="^(white|sky)$", description="sky: diffusion starts from noise with each image's own spectrum"
+    )
+    beam_numbers: int = Field(1, description="1: told the beam's width; 3: its axes and angle too")
     objective: str = Field("angle", pattern="^(angle|flow|v|eps)$")
     num_train_steps: int = Field(1000, gt=1)
     beta_schedule: str = "linear"
@@ -76,9 +80,28 @@ class DenoiserSettings(Section):
     beam_dropout: float = Field(0.1, ge=0, le=1, description="part of the cutouts trained without a beam")
     source_weight: float = Field(4.0, gt=0, description="weight of the loss on and beside objects; noise has 1")
     peak_weight: float = Field(5.0, ge=0, description="weight of objects whose peak is asked, times their code squared")
+    halo_weight: float = Field(
+        0.0, ge=0, description="weight around objects above 100 rms, times the square of what their code is above 2"
+    )
     sampler: str = Field("flow-euler", description="default sampler of the weights")
     num_steps: int = Field(8, gt=0, description="default steps of the weights")
     detail: float = Field(0.7, ge=0, le=1, description="how much of a background the weights keep by default")
+
+
+class CropSettings(Section):
+    """Which crops of whole fields a denoiser is trained on; see `radiff.data.crops.CropOptions`."""
+
+    size: int = Field(128, ge=16, description="side of a crop, pixels")
+    near: float = Field(0.8, ge=0, le=1, description="part of the crops near an object; the rest lie anywhere")
+    shares: tuple[float, float, float] = Field(
+        (0.2, 0.35, 0.45), description="of these, near a spurious, compact, extended object"
+    )
+    bright_snr: float = Field(100.0, gt=0, description="objects above so many rms are seen more often")
+    bright_factor: float = Field(5.0, gt=0, description="so many times as often")
+    zoomed: float = Field(0.2, ge=0, le=1, description="part with larger or smaller pixels")
+    stretched: float = Field(0.35, ge=0, le=1, description="part stretched along a random direction")
+    beams: tuple[float, float] = Field((2.0, 7.0), description="smallest and largest beam of both, pixels")
+    axis_ratio: float = Field(0.45, gt=0, le=1, description="smallest ratio of a stretch's two factors")
 
 
 class FeatureSettings(Section):
@@ -212,6 +235,7 @@ class DenoiserRun(Section):
 
     network: DenoiserSettings = DenoiserSettings()
     loop: LoopSettings = LoopSettings()
+    crops: CropSettings = CropSettings()
 
 
 class FeaturesRun(Section):

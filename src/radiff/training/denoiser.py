@@ -1,5 +1,9 @@
-"""The denoiser's task: predict the noise in the latents (Eq. 7, 8), with each condition dropped on its own."""
+"""The denoiser's task: predict the noise in the latents (Eq. 7, 8), with each condition dropped on its own.
 
+The noise is white, or (``prior: sky``) the latents of a noise map with the spectrum of the image's own sky.
+"""
+
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from radiff.data.loader import Batch
 from radiff.diffusion.objectives import DiffusionConfig, Objective
 from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
 from radiff.models.autoencoder import Autoencoder
-from radiff.models.conditions import Conditions, condition_planes, veiled
+from radiff.models.conditions import Conditions, condition_planes, shape_code, veiled
 from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.models.io import Part, save_weights
 from radiff.sky import quicklook
@@ -34,17 +38,36 @@ class DenoiserLoss(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         count, device = len(batch), batch.images.device
-        autoencoder = self.autoencoder.to(device)
         conditions = self.draw_conditions(batch, generator)
-        with torch.no_grad():
-            clean = autoencoder.encode(batch.images).float()
-        noise = torch.randn(clean.shape, generator=generator).to(device)
+        clean = self.latents(batch.images)
+        noise = self.draw_noise(batch, clean.shape, generator)
         angle = self.objective.draw_angles(count, generator).to(device)
         x, time = self.objective.asked(self.objective.noised(clean, noise, angle), angle)
         said = self.denoiser(x, time, conditions).float()
         error = (said - self.objective.target(clean, noise, angle)).square().mean(1, keepdim=True)
         weight = self.weigh(batch.masks, conditions.planes)
         return (error * weight).mean() / weight.mean(), {"mse": error.mean()}
+
+    @torch.no_grad()
+    def latents(self, images: Tensor) -> Tensor:
+        """Scaled images (batch, 1, ny, nx) to latents, float32."""
+        if self.autoencoder.latent_mean.device != images.device:
+            self.autoencoder.to(images.device)
+        return self.autoencoder.encode(images).float()
+
+    def draw_noise(self, batch: Batch, shape: torch.Size, generator: torch.Generator) -> Tensor:
+        """What clean latents are mixed with: white, or the latents of the batch's noise maps.
+
+        Raises
+        ------
+        ValueError
+            Where the prior is the sky and the batch has no noise.
+        """
+        if self.settings.prior == "white":
+            return random_normal(shape, generator, batch.images.device)
+        if batch.noise is None:
+            raise ValueError("the sky prior needs a loader that draws noise")
+        return self.latents(batch.noise)
 
     def weigh(self, masks: Tensor, planes: Tensor) -> Tensor:
         """Weight of the loss, (batch, 1, h, w): see `source_weight` and `peak_weight`.
@@ -55,7 +78,9 @@ class DenoiserLoss(nn.Module):
         factor, settings = self.denoiser.config.factor, self.settings
         kept = planes.flatten(1).any(1)
         weight = source_weight(masks * kept[:, None, None], factor, settings.source_weight)
-        return weight + peak_weight(planes[:, -(factor**2) :], settings.peak_weight)
+        codes = planes[:, -(factor**2) :]
+        weight = weight + peak_weight(codes, settings.peak_weight)
+        return weight + halo_weight(codes, settings.halo_weight) if settings.halo_weight else weight
 
     def draw_conditions(self, batch: Batch, generator: torch.Generator) -> Conditions:
         """The batch's conditions, each dropped on its own by chance.
@@ -70,17 +95,38 @@ class DenoiserLoss(nn.Module):
         planes = condition_planes(
             batch.masks, peaks, factor, chance[0] >= settings.mask_dropout, chance[1] >= settings.peak_dropout
         )
-        beam = torch.where(chance[2] >= settings.beam_dropout, batch.beams, 0.0)
+        told = beam_told(batch.beams)
+        beam = torch.where((chance[2] >= settings.beam_dropout).view(-1, *[1] * (told.ndim - 1)), told, 0.0)
         if not self.denoiser.config.context:
             return Conditions(planes, beam)
         itself = chance[4] < settings.self_share
         shown = torch.where(itself[:, None, None, None], batch.images, batch.skies)
-        with torch.no_grad():
-            background = self.autoencoder.to(device).encode(shown).float()
+        background = self.latents(shown)
         detail = (1.4 * torch.rand(count, generator=generator) - 0.2).clamp(0, 1).to(device)
-        veil = torch.randn(background.shape, generator=generator).to(device)
+        veil = random_normal(background.shape, generator, device)
         present = chance[3] >= settings.background_dropout
         return Conditions(planes, beam, background, veiled(background, veil, detail), detail, present)
+
+
+@torch.compiler.disable
+def random_normal(shape: torch.Size, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Normal numbers on `device` from a generator of the CPU; on a GPU drawn there, from a seed that it gives.
+
+    Drawing a large batch's numbers on the CPU takes as long as a GPU needs for the whole step.
+    """
+    if device.type == "cpu":
+        return torch.randn(shape, generator=generator)
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+
+
+def beam_told(beams: Tensor) -> Tensor:
+    """A batch's beams as `Conditions` take them: covariances (batch, 2, 2) to three numbers, 0 where not known."""
+    if beams.ndim == 1:
+        return beams
+    known = beams[:, 0, 0] > 0
+    shapes = torch.where(known[:, None, None], beams, torch.eye(2, device=beams.device))
+    return torch.where(known[:, None], shape_code(shapes), 0.0)
 
 
 def drop_objects(peaks: Tensor, chance: Tensor, share: float) -> Tensor:
@@ -117,6 +163,19 @@ def peak_weight(codes: Tensor, weight: float) -> Tensor:
     return weight * codes.float().amax(1, keepdim=True).square()
 
 
+HALO = 25
+"""Latent pixels a side of the surroundings of a bright object, where its holes and ripples lie."""
+
+
+def halo_weight(codes: Tensor, weight: float) -> Tensor:
+    """(batch, 1, h, w): `weight` within 12 latent pixels of an object above 100 rms, times (code - 2) squared.
+
+    Bright sources leave holes and ripples beside them, rare and faint against everything else that is learnt.
+    """
+    brightest = F.max_pool2d(codes.float().amax(1, keepdim=True), HALO, stride=1, padding=HALO // 2)
+    return weight * (brightest - 2.0).clamp(min=0.0).square()
+
+
 class DenoiserTask:
     """See `radiff.training.task.Task`."""
 
@@ -138,7 +197,12 @@ class DenoiserTask:
             attention=settings.attention,
             head_width=settings.head_width,
             context=settings.context,
+            beam_numbers=settings.beam_numbers,
         )
+        if settings.prior == "sky" and self.scaling["name"] != "snr-asinh":
+            raise ValueError(
+                f"the sky prior needs the scaling snr-asinh, not {self.scaling['name']}: set prior to white"
+            )
         self.diffusion = DiffusionConfig(
             settings.objective,
             settings.num_train_steps,
@@ -150,7 +214,7 @@ class DenoiserTask:
         )
         if settings.sampler not in SAMPLERS:
             raise ValueError(f"{settings.sampler!r} is no sampler; there are: {', '.join(SAMPLERS)}")
-        self.denoiser = initial or Denoiser(config)
+        self.denoiser = Denoiser(config) if initial is None else with_beam_numbers(initial, settings.beam_numbers)
         if (self.denoiser.config.latent_channels, self.denoiser.config.factor) != (
             config.latent_channels,
             config.factor,
@@ -174,16 +238,19 @@ class DenoiserTask:
         batch = batches[0]
         count = min(6, len(batch))
         planes = condition_planes(batch.masks[:count], batch.peaks[:count], self.denoiser.config.factor)
-        conditions = Conditions(planes, batch.beams[:count])
+        beams = beam_told(batch.beams[:count])
+        conditions = Conditions(planes, beams)
         if self.denoiser.config.context:
             background = self.autoencoder.encode(batch.skies[:count]).float()
             veil, _ = initial_noise(range(1000, 1000 + count), background.shape[1:])
             detail = torch.full((count,), self.settings.detail, device=background.device)
             shown = veiled(background, veil.to(background.device), detail)
-            conditions = Conditions(planes, batch.beams[:count], background, shown, detail)
+            conditions = Conditions(planes, beams, background, shown, detail)
         encoded = self.denoiser.encode(conditions)
         shape = (self.denoiser.config.latent_channels, *planes.shape[-2:])
         noise, generators = initial_noise(range(count), shape)
+        if self.settings.prior == "sky" and batch.noise is not None:
+            noise = self.module.latents(batch.noise[:count])
         objective = self.module.objective
 
         def velocity(x: Tensor, angle: Tensor) -> Tensor:
@@ -212,5 +279,17 @@ class DenoiserTask:
         }
         training = self.info.get("training", {}) | {"denoiser": info}
         sampling = {name: getattr(self.settings, name) for name in ("sampler", "num_steps", "detail")}
-        content = {"scaling": self.scaling, "diffusion": self.diffusion.to_dict(), "sampling": sampling}
+        prior = {"name": self.settings.prior}
+        content = {"scaling": self.scaling, "diffusion": self.diffusion.to_dict(), "prior": prior, "sampling": sampling}
         save_weights(folder, parts, content | {"training": training})
+
+
+def with_beam_numbers(denoiser: Denoiser, numbers: int) -> Denoiser:
+    """A denoiser that is told its beam by at least `numbers`: what is new has no say until it is trained."""
+    if denoiser.config.beam_numbers >= numbers:
+        return denoiser
+    wider = Denoiser(replace(denoiser.config, beam_numbers=numbers))
+    state = denoiser.state_dict()
+    state["beam.0.weight"] = F.pad(state["beam.0.weight"], (0, numbers - denoiser.config.beam_numbers))
+    wider.load_state_dict(state)
+    return wider.train(denoiser.training)

@@ -28,12 +28,13 @@ from torch import Tensor, nn
 from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder
 from radiff.parallel import progress_bar
-from radiff.training.config import LoopSettings, Section
+from radiff.training.config import LoopSettings
 from radiff.training.logs import Logs
 from radiff.training.task import Contest, Growing, Loader, Player, State, Task, learning_rate_at
 
 CHECKPOINT = "checkpoint.pt"
-MAX_BAD_STEPS = 20
+MAX_BAD_STEPS = 3
+"""So many steps in a row that are not finite end a run."""
 FREE_SETTINGS = {
     "log_every",
     "validate_every",
@@ -93,6 +94,7 @@ class Trainer:
                 settings.learning_rate * player.rate,
                 betas=settings.betas,
                 weight_decay=settings.weight_decay,
+                fused=accelerator.device.type == "cuda",
             )
             for player in self.players
         ]
@@ -101,7 +103,8 @@ class Trainer:
             module = cast(nn.Module, torch.compile(module))
         self.module, *self.optimizers = accelerator.prepare(module, *optimizers)
         self.parameters = self.players[-1].parameters
-        self.ema = EMAModel(self.parameters, decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
+        on_gpu = accelerator.device.type == "cuda"
+        self.ema = EMAModel(self.parameters, decay=settings.ema_decay, use_ema_warmup=True, power=0.75, foreach=on_gpu)
         self.bad_steps = 0
         self._sinks: list[Any] = []
 
@@ -123,6 +126,7 @@ class Trainer:
             "ema": {"step": self.ema.optimization_step, "shadow": self.ema.shadow_params},
             "settings": self.settings.model_dump(mode="json"),
             "network": self.task.settings.model_dump(mode="json"),
+            "data": self.about_data,
             "precision": {"no": "fp32"}.get(self.accelerator.mixed_precision, self.accelerator.mixed_precision),
         }
         with atomic_path(self.checkpoint) as temporary:
@@ -132,6 +136,11 @@ class Trainer:
                 self._export()
 
     @property
+    def about_data(self) -> dict[str, Any]:
+        """What the train loader says of how it chooses what it shows; a resumed run must share it."""
+        return {"source": "cutouts", **getattr(self.train_loader, "about", {})}
+
+    @property
     def _keeps_best(self) -> bool:
         """Whether the weights folder is that of the best validation, not that of the last step."""
         return bool(getattr(self.task, "keep_best", False))
@@ -139,6 +148,8 @@ class Trainer:
     def _export(self) -> None:
         state = self.state
         about = {"step": state.step, "seconds": round(state.seconds), "processor_seconds": round(state.spent)}
+        if state.left_out:
+            about["steps_left_out"] = state.left_out
         training = self.task.module.training
         self.task.export(self.run / "weights", about)
         self.task.module.train(training)  # who measures normalisations leaves them in evaluation mode
@@ -161,8 +172,9 @@ class Trainer:
         if missing:
             text = f"is of another version of radiff (it has no {', no '.join(sorted(missing))}); choose another -o"
             raise InputError(text, self.checkpoint)
-        _same_settings(content["settings"], self.settings, self.checkpoint)
-        _same_settings(content["network"], self.task.settings, self.checkpoint)
+        _same_settings(content["settings"], self.settings.model_dump(mode="json"), self.checkpoint)
+        _same_settings(content["network"], self.task.settings.model_dump(mode="json"), self.checkpoint)
+        _same_settings(content.get("data", self.about_data), self.about_data, self.checkpoint)
         try:
             self.task.module.load_state_dict(content["module"])
         except RuntimeError as error:
@@ -201,17 +213,30 @@ class Trainer:
         if all(turns):
             self.bad_steps = 0
         else:
-            self.bad_steps += 1
-            if self.bad_steps >= MAX_BAD_STEPS:
-                raise InputError(
-                    f"the loss was not a number for {MAX_BAD_STEPS} steps up to step {step}; start it again with a "
-                    f"lower {self.task.name}.loop.learning_rate, it goes on from its checkpoint if it has one",
-                    self.run,
-                )
+            self._leave_out(step)
         figures = {k: float(v.detach() if isinstance(v, Tensor) else v) for k, v in told.items()}
+        if self.state.left_out:
+            figures["left_out"] = float(self.state.left_out)
         self.state.step += 1
         self.state.spent += self._mean(self._clock() - began)
         return figures
+
+    def _leave_out(self, step: int) -> None:
+        """Count a step that was not finite.
+
+        Raises
+        ------
+        InputError
+            Where it is the third in a row; the last checkpoint stays as it is.
+        """
+        self.bad_steps += 1
+        self.state.left_out += 1
+        if self.bad_steps >= MAX_BAD_STEPS:
+            raise InputError(
+                f"loss or gradient were not finite for {MAX_BAD_STEPS} steps up to step {step}; start it again with a "
+                f"lower {self.task.name}.loop.learning_rate, it goes on from its checkpoint if it has one",
+                self.run,
+            )
 
     def _turn(
         self,
@@ -222,7 +247,7 @@ class Trainer:
         generator: torch.Generator,
         told: dict[str, Any],
     ) -> bool:
-        """One player's step; whether its gradient was finite."""
+        """One player's step; whether its loss and its gradient were finite (else its weights stay as they are)."""
         for group in optimizer.param_groups:
             group["lr"] = rate * player.rate
         loss, figures = self.module(batch, generator, *([player.name] if self.contest else []))
@@ -231,6 +256,8 @@ class Trainer:
         norm = float(self.accelerator.clip_grad_norm_(player.parameters, self.settings.clip_norm))
         told |= {"loss": loss, "gradient": norm, "rate": rate, **figures}
         if not math.isfinite(norm):  # the norm is over all processes, so they agree
+            return False
+        if self._any(not bool(torch.isfinite(loss.detach()))):
             return False
         optimizer.step()
         if player is self.players[-1]:
@@ -278,15 +305,17 @@ class Trainer:
                 if main and now - saved > 60 * self.settings.checkpoint_minutes:
                     self.save()
                     saved = time.perf_counter()
-                if max_minutes is not None and self._agree(now - start > 60 * max_minutes):
+                if max_minutes is not None and self._any(now - start > 60 * max_minutes):  # all at the same step
                     break
         self.save()
         self.accelerator.wait_for_everyone()
         return self.state
 
-    def _agree(self, over: bool) -> bool:
-        """Whether any process says so: all stop at the same step."""
-        flag = torch.tensor(float(over), device=self.accelerator.device)
+    def _any(self, said: bool) -> bool:
+        """Whether any process says so."""
+        if self.accelerator.num_processes == 1:
+            return said
+        flag = torch.tensor(float(said), device=self.accelerator.device)
         return bool(self.accelerator.reduce(flag, "sum") > 0)
 
     @property
@@ -351,9 +380,8 @@ class _Averaged:
         self.ema.restore(self.parameters)
 
 
-def _same_settings(old: dict[str, Any], settings: Section, path: Path) -> None:
+def _same_settings(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
     """Refuse to go on where a setting that changes the path was changed; tell of another learning rate."""
-    new = settings.model_dump(mode="json")
     changed = [k for k in old if k not in FREE_SETTINGS and old[k] != new.get(k)]
     named = ", ".join(f"{k} ({old[k]} -> {new.get(k)})" for k in changed)
     if changed == ["learning_rate"]:  # the way out of a run that diverged

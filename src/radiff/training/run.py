@@ -1,4 +1,4 @@
-"""A collection and a preset to trained weights: packs, loaders, task and loop put together. Knows no losses."""
+"""A collection, or annotated maps, and a preset to trained weights: packs, loaders, task, loop. Knows no losses."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,15 +11,18 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from radiff.data.collection import Collection
+from radiff.data.crops import CropOptions
+from radiff.data.field_loader import FieldLoader
+from radiff.data.fields import AnnotatedMaps, build_fields
 from radiff.data.loader import PackLoader
 from radiff.data.mask_set import MaskSet, is_native, read_mask_set
 from radiff.data.pack import Pack, build_pack
-from radiff.data.scaling import make_scaling, scaling_config
+from radiff.data.scaling import Paper, SnrAsinh, make_scaling, scaling_config
 from radiff.errors import InputError
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
 from radiff.models.precision import choose_precision
 from radiff.training.autoencoder import AutoencoderTask
-from radiff.training.config import LoopSettings, Preset
+from radiff.training.config import DenoiserRun, LoopSettings, Preset
 from radiff.training.denoiser import DenoiserTask
 from radiff.training.features import FeatureTask
 from radiff.training.loop import CHECKPOINT, Trainer, kept_precision
@@ -36,6 +39,8 @@ NORM_DRAWN = 256
 """Cutouts that a rival's normalisations are measured on."""
 NORM_CUTOUTS = 64
 """Cutouts that a segmenter's normalisations are measured on."""
+VAL_SEED = 54321
+"""Of the crops of val fields: the same at every validation, whatever the seed of the run."""
 SMALLEST_VIEW = 32
 """Pixels that a feature network needs along a side."""
 
@@ -90,19 +95,25 @@ def train_autoencoder(collection: Collection, preset: Preset, options: RunOption
 
 
 def train_denoiser(
-    collection: Collection, preset: Preset, options: RunOptions, autoencoder: str | Path, init: str | Path | None = None
+    data: Collection | AnnotatedMaps,
+    preset: Preset,
+    options: RunOptions,
+    autoencoder: str | Path,
+    init: str | Path | None = None,
 ) -> State:
     """Train the denoiser over the latents of the weights `autoencoder`; weights of both land in ``<run>/weights``.
 
     Parameters
     ----------
+    data : Collection or AnnotatedMaps
+        Cutouts, or whole fields of which it sees crops (``denoiser.crops`` of the preset).
     init : str or path, optional
         Weights whose denoiser is where training starts (fine-tuning).
 
     Raises
     ------
     InputError
-        As `train_autoencoder`; and where the weights are missing or altered.
+        As `train_autoencoder`; and where the weights are missing or altered, or maps cannot be trained on whole.
     """
     folder = find_weights(autoencoder)
     info = read_manifest(folder)
@@ -117,8 +128,39 @@ def train_denoiser(
     with _settings_that_fit():
         task = DenoiserTask(settings.network, network, info, initial)
     scaling = make_scaling(**info["scaling"])
-    packs = _packs(collection, scaling, options, accelerator, network.config.factor)
-    return _fit(task, packs, settings.loop, options, accelerator)
+    if isinstance(data, AnnotatedMaps):
+        loaders = _field_loaders(data, scaling, settings, options, accelerator, network.config.factor)
+        return _trained(task, loaders, settings.loop, options, accelerator)
+    packs = _packs(data, scaling, options, accelerator, network.config.factor)
+    noise = scaling if settings.network.prior == "sky" and isinstance(scaling, SnrAsinh) else None
+    return _fit(task, packs, settings.loop, options, accelerator, noise)
+
+
+def _field_loaders(
+    maps: AnnotatedMaps,
+    scaling: SnrAsinh | Paper,
+    settings: DenoiserRun,
+    options: RunOptions,
+    accelerator: Accelerator,
+    factor: int,
+) -> tuple[Loader, Loader]:
+    """Train and val loaders of crops of whole fields."""
+    if not isinstance(scaling, SnrAsinh):
+        raise InputError(
+            f"the autoencoder was trained with the scaling {scaling.name!r}, which has no noise level; cut the maps "
+            "with 'radiff cut' and train on the collection",
+            maps.root,
+        )
+    crops, loop = CropOptions(**settings.crops.model_dump()), settings.loop
+    if crops.size % factor:
+        raise InputError(f"crops.size is {crops.size}; it must be a multiple of {factor}: set denoiser.crops.size")
+    with accelerator.main_process_first():
+        pack = build_fields(maps, (options.pack or options.run / "pack") / "fields", options.workers)
+    device = accelerator.device
+    train = FieldLoader(
+        pack, "train", loop.batch_size, crops, scaling, loop.seed, device, loop.resident, accelerator.process_index
+    )
+    return train, FieldLoader(pack, "val", loop.batch_size, crops, scaling, VAL_SEED, device)
 
 
 def train_features(collection: Collection, preset: Preset, options: RunOptions) -> State:
@@ -264,6 +306,9 @@ def make_accelerator(settings: LoopSettings, options: RunOptions) -> Accelerator
     if wanted == "auto" and options.resume:
         wanted = kept_precision(options.run / CHECKPOINT) or wanted
     precision = choose_precision(wanted, torch.device("cpu" if cpu else "cuda"))
+    if not cpu:  # TF32 where float32 is left, and the fastest convolutions for sizes that never change
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
     AcceleratorState._reset_state()  # a session may train both networks, each in a precision of its own
     return Accelerator(cpu=cpu, mixed_precision={"fp32": "no", "bf16": "bf16"}[precision])
 
@@ -291,7 +336,12 @@ def _fixed_batches(pack: Pack, size: int, count: int, accelerator: Accelerator) 
 
 
 def _fit(
-    task: Task, packs: tuple[Pack, Pack], settings: LoopSettings, options: RunOptions, accelerator: Accelerator
+    task: Task,
+    packs: tuple[Pack, Pack],
+    settings: LoopSettings,
+    options: RunOptions,
+    accelerator: Accelerator,
+    noise: SnrAsinh | None = None,
 ) -> State:
     train = PackLoader(
         packs[0],
@@ -302,8 +352,9 @@ def _fit(
         empty_share=settings.empty_share,
         process=accelerator.process_index,
         processes=accelerator.num_processes,
+        noise=noise,
     )
-    val = PackLoader(packs[1], min(settings.batch_size, len(packs[1])), device=accelerator.device)
+    val = PackLoader(packs[1], min(settings.batch_size, len(packs[1])), device=accelerator.device, noise=noise)
     return _trained(task, (train, val), settings, options, accelerator)
 
 

@@ -106,12 +106,15 @@ class State:
         Seconds of processor time in training steps (on a GPU: time on the clock).
     best : float
         Lowest ``val/loss``.
+    left_out : int
+        Steps whose loss or gradient was not finite.
     """
 
     step: int = 0
     seconds: float = 0.0
     best: float = math.inf
     spent: float = 0.0
+    left_out: int = 0
 
     def progress(self, settings: LoopSettings) -> float:
         """How much of the run is done, 0 to 1 (or a little more)."""
