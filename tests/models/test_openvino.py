@@ -10,7 +10,7 @@ from conftest import wake
 from radiff.errors import InputError
 from radiff.models.conditions import Conditions, veiled
 from radiff.models.denoiser import Denoiser, DenoiserConfig
-from radiff.models.openvino import OpenVinoDenoiser
+from radiff.models.openvino import OpenVinoDenoiser, choose_backend
 
 TINY = DenoiserConfig(
     latent_channels=4, factor=2, channels=(16, 16), layers=1, attention=(False, True), head_width=16, context=8
@@ -72,6 +72,17 @@ def test_an_image_does_not_depend_on_its_batch(openvino):
     whole = compiled(latents, time, encoded)
     assert torch.equal(compiled(latents[1:3], time[1:3], encoded[1:3]), whole[1:3])
     assert torch.equal(compiled(latents, time, encoded), whole)
+
+
+def test_which_backend():
+    """The same whatever is installed."""
+    for device in (torch.device("cpu"), torch.device("cuda")):
+        assert choose_backend("auto", device) == choose_backend("torch", device) == "torch"
+    assert choose_backend("openvino", torch.device("cpu")) == "openvino"
+    with pytest.raises(InputError, match="'openvino' runs on the device 'cpu' only"):
+        choose_backend("openvino", torch.device("cuda"))
+    with pytest.raises(InputError, match="'onnx' is no backend; there are: auto, torch, openvino"):
+        choose_backend("onnx", torch.device("cpu"))
 
 
 def test_where_it_is_not_installed(monkeypatch):

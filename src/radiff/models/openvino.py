@@ -12,10 +12,29 @@ from radiff.errors import InputError
 from radiff.models.conditions import PLANES, Conditions
 from radiff.models.denoiser import Denoiser, DenoiserConfig, Encoded
 
+BACKENDS = ("auto", "torch", "openvino")
 NUMBERS = {"fp32": "f32", "bf16": "bf16"}
 """What OpenVINO calls a precision."""
 IMAGES, VECTORS, TOKENS = (0, 2, 3), (0,), (0, 2)
 """Axes along which the inputs of a compiled network may differ from call to call, by the kind of input."""
+
+
+def choose_backend(wanted: str, device: torch.device) -> str:
+    """``torch`` or ``openvino``: as `wanted`; ``auto`` is torch, so that images do not depend on what is installed.
+
+    In float32 both are as fast where threads have cores to themselves, and torch need not compile first. Where other
+    work keeps the cores busy, OpenVINO on several threads is faster (docs/speed.md), but no rule can know that before.
+
+    Raises
+    ------
+    InputError
+        Where the backend is not known or does not run on `device`.
+    """
+    if wanted not in BACKENDS:
+        raise InputError(f"{wanted!r} is no backend; there are: {', '.join(BACKENDS)}")
+    if wanted == "openvino" and device.type != "cpu":
+        raise InputError("the backend 'openvino' runs on the device 'cpu' only")
+    return "torch" if wanted == "auto" else wanted
 
 
 class OpenVinoDenoiser:
