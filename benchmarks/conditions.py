@@ -1,4 +1,4 @@
-"""How strongly to follow each condition, and how much of a background to keep: quality on val masks, as one table.
+"""How strongly to follow each condition, and how to use a background: quality on val masks, as one table.
 
     python benchmarks/conditions.py COLLECTION [--weights FOLDER] [--number 32] [--sampler NAME] [--steps N]
 
@@ -20,13 +20,21 @@ from rich.console import Console
 from rich.table import Table
 from samplers import quality, read_val
 
-GUIDED = ("mask", "peak", "background", "beam")
-CHOICES: list[tuple[str, dict[str, Any]]] = [
-    ("as the weights say", {}),
-    *((f"detail {d:g}", {"detail": d}) for d in (0.0, 0.3, 0.5, 0.7, 0.85, 1.0)),
-    ("peaks not steered", {"steer_peaks": False}),
-    *((f"guidance {n} {s:g}", {"guidance": {n: s}}) for n in GUIDED for s in (1.25, 1.5)),
-]
+Choice = tuple[str, dict[str, Any]]
+SKY: list[Choice] = [("the background's own noise", {"keep_noise": True}), ("whole images", {"windows": False})]
+WHITE: list[Choice] = [(f"detail {d:g}", {"detail": d}) for d in (0.0, 0.3, 0.5, 0.7, 0.85, 1.0)]
+"""What a background offers: weights that start from the noise of the sky, and from white noise."""
+
+
+def choices(prior: str) -> list[Choice]:
+    """A name and the options of `Generator.generate` for each row."""
+    guided = ("mask", "peak", "beam") if prior == "sky" else ("mask", "peak", "background", "beam")
+    return [
+        ("as the weights say", {}),
+        *(SKY if prior == "sky" else WHITE),
+        ("peaks not steered", {"steer_peaks": False}),
+        *((f"guidance {n} {s:g}", {"guidance": {n: s}}) for n in guided for s in (1.25, 1.5)),
+    ]
 
 
 def copied(images: list[np.ndarray], skies: list[np.ndarray], masks: list[np.ndarray]) -> float:
@@ -56,7 +64,8 @@ def main() -> None:
     val = read_val(arguments.collection, arguments.number, generator)
     masks, skies = val["masks"], val["skies"]
     results = []
-    for name, choice in track(CHOICES, "sampling"):
+    prior = generator.manifest.get("prior", {}).get("name", "white")
+    for name, choice in track(choices(prior), "sampling"):
         options = dict(choice)
         if "guidance" in options:
             options["guidance"] = Guidance(**options["guidance"])
@@ -70,7 +79,7 @@ def main() -> None:
             for got, asked, item in zip(fluxes(image, items, "peak"), peaks, items, strict=True)
             if asked > 0 and item.class_value > 1
         ]
-        low, middle, high = np.percentile(ratios, [16, 50, 84])
+        low, middle, high = np.percentile(ratios or [np.nan], [16, 50, 84])
         line = {"choice": name, "seconds": seconds, "peak": float(middle), "scatter": float(high - low) / 2}
         results.append(line | quality(images, skies, masks) | {"copied": copied(images, skies, masks)})
         if arguments.json:
