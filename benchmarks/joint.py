@@ -29,7 +29,7 @@ from radiff.evaluate.joint.stacks import Stack, pair_stacks, read_stack
 from radiff.evaluate.joint.table import FIGURES, Case, Kept, Reference, chosen_figures, figures_of, key_of
 from radiff.evaluate.networks import load_networks
 from radiff.evaluate.sets import ImageSet
-from radiff.files import write_text
+from radiff.files import make_folder, write_text
 
 SMOKE_IMAGES, SMOKE_EPOCHS = 12, 1
 
@@ -78,7 +78,9 @@ def references(options: argparse.Namespace) -> tuple[ImageSet, Reference]:
 
     epochs = SMOKE_EPOCHS if options.smoke else classifier.EPOCHS
     networks = lambda: load_networks(options.features, options.segmenter, options.device)  # noqa: E731
-    return images, Reference(real, lambda: rest(False), lambda: rest(True), networks, epochs)
+    origin = f"{options.real.resolve()} {options.split} {options.others}"
+    folder = make_folder(options.output.with_suffix(".parts"))
+    return images, Reference(real, lambda: rest(False), lambda: rest(True), networks, epochs, folder, origin)
 
 
 def same_samples(images: ImageSet, others: ImageSet, seed: int = 0) -> ImageSet:
@@ -111,12 +113,11 @@ def cases(options: argparse.Namespace, images: ImageSet, ours: Reference) -> Ite
 
 def judge(name: str, case: Case, left_out: list[str], options: argparse.Namespace) -> dict[str, Any]:
     """All figures of one set, printed as a table; JSON values."""
-    folder = options.output.with_suffix(".parts")
     settings = {"features": options.features, "segmenter": options.segmenter, "epochs": case.reference.epochs,
                 "others": options.others, "fields": case.fields}  # fmt: skip
     key = key_of(case, settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = Kept(folder / f"{key}.json", key)
+    assert case.reference.folder is not None
+    kept = Kept(case.reference.folder / f"{key}.json", key)
     lines: list[Line] = []
     seconds: dict[str, float] = {}
     for figure, found, spent in figures_of(case, chosen_figures(options.only), kept):

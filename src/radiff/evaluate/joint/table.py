@@ -40,6 +40,10 @@ class Reference:
         Gives the networks.
     epochs : int
         Of the classifier.
+    folder : Path, optional
+        Where floors that take minutes are kept.
+    origin : str
+        Where the real images and the others are from: floors of another origin are not taken.
     kept : dict
         Results by name: features, confusions, floors.
     """
@@ -49,6 +53,8 @@ class Reference:
     alike: Callable[[], Stack | None]
     load_networks: Callable[[], Networks]
     epochs: int = classifier.EPOCHS
+    folder: Path | None = None
+    origin: str = ""
     kept: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -122,8 +128,18 @@ def _classifier(case: Case) -> list[Line]:
 
 
 def _floors(ours: Reference) -> dict[str, float] | None:
+    """The classifier's floors: minutes of work, so they are kept in the reference's folder."""
+    text = json.dumps([VERSION, ours.origin, ours.real.names, ours.epochs])
+    path = ours.folder and ours.folder / f"floors-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    if path and path.is_file():
+        return {name: float(value) for name, value in json.loads(path.read_text(encoding="utf-8")).items()}
     other = ours.alike()
-    return None if other is None else classifier.floor_aucs(ours.real, other, ours.epochs)
+    if other is None:
+        return None
+    found = classifier.floor_aucs(ours.real, other, ours.epochs)
+    if path:
+        write_text(path, json.dumps(found) + "\n")
+    return found
 
 
 FIGURES: dict[str, Callable[[Case], list[Line]]] = {
