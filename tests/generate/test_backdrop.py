@@ -94,7 +94,7 @@ def test_what_cannot_be_is_refused(image, arguments, message):
 def test_fitted_to_a_mask_by_its_middle(shape):
     ny, nx = 96, 128
     snr = np.random.default_rng(0).normal(size=(ny, nx)).astype(np.float32)
-    fitted = Backdrop(snr).fitted(shape)
+    fitted = Backdrop(snr).fitted(shape).snr
     assert fitted.shape == shape
     wide = np.pad(snr, ((ny, ny), (nx, nx)), mode="symmetric")
     y0, x0 = (

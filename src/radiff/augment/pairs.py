@@ -214,7 +214,7 @@ class _Work:
                 done.append(Attempt(number, seed, SURPLUS))
                 continue
             beam = self.real.images[plan.sky].beam or 3.0
-            field = None if shown is None else shown.fitted(plan.shape)
+            field = None if shown is None else shown.fitted(plan.shape).snr
             verdict = judge(cutout, plan.objects, asked, options.gate, self.segment, beam, field)
             row = None
             if not verdict.reason:

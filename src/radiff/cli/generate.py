@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from radiff.cli.outcome import finish
+from radiff.cli.outcome import finish, say
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,9 +48,27 @@ def generate(
     background_from: Annotated[
         list[Path] | None, typer.Option(help="Where other backgrounds are: FITS images or collections; repeat.")
     ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            help="Noise of which sky: a file of 'radiff noise measure', a FITS map to measure it on, first, nvss or "
+            "beam; default: a field of the bank in the box, drawn by the seed."
+        ),
+    ] = None,
+    keep_noise: Annotated[
+        bool, typer.Option("--keep-noise", help="Copy the background's own noise; default: new noise like it.")
+    ] = False,
+    edges: Annotated[
+        str,
+        typer.Option(help="Isophote of the masks' edges, in rms, that is held; off; auto: as annotations say."),
+    ] = "auto",
     detail: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="How much of the background is kept: 0 its texture, 1 its very pixels."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="Strength of a background that is a condition (self, or weights without the sky's noise).",
+        ),
     ] = None,
     peak_snr: Annotated[
         str | None,
@@ -61,10 +79,6 @@ def generate(
     steer: Annotated[
         bool | None,
         typer.Option("--steer/--no-steer", help="Bring peaks to what is asked while sampling; default: on."),
-    ] = None,
-    texture: Annotated[
-        bool | None,
-        typer.Option("--texture/--no-texture", help="Bring the noise power to the background's; default: on."),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps; default: that of the weights.")] = None,
     sampler: Annotated[
@@ -90,14 +104,20 @@ def generate(
     takes that image's WCS, beam and noise. Sides must be multiples of 4 from 64 to 2048 pixels.
 
     Backgrounds: self-masked takes the mask's own image with its sources removed; other takes another image, its sources
-    removed; self takes the image itself, sources and all (as the paper does; it tells the network the answer).
+    removed; self takes the image itself, sources and all (as the paper does; it tells the network the answer). What is
+    wider than ten beams in a background is kept; the noise below is drawn anew, like it, or copied with --keep-noise.
+
+    Noise: every image starts from noise with the power spectrum of a sky, its stripes, hatches and grain. --noise takes
+    that of any telescope: see 'radiff noise --help'. The spectrum is brought to the beam of the image in pixels.
 
     Examples: radiff generate collection --split val --limit 50 -o synthetic --seed 1
     radiff generate collection --split val --background self-masked --peak-snr real --exact -o synthetic
+    radiff generate masks/ --noise mymap.fits --like mymap.fits --peak-snr 5:100 -o synthetic
     """
     from radiff import generate as room
     from radiff.parallel import track
     from radiff.sky import read_cutout
+    from radiff.sky.noise_source import open_noise
 
     asked_beam = None if beam is None else parse_beam(beam)
     sky = None if like is None else room.Sky.like(read_cutout(like))
@@ -114,22 +134,32 @@ def generate(
         raise InputError(f"--background {background} takes the mask's own image; leave out --background-from")
     if exact and asked_peak is None:
         raise InputError("--exact brings peaks to what is asked, and none is: add --peak-snr, or leave out --exact")
-    if detail is not None and background == "none" and not background_from:
-        raise InputError("--detail is of a background image, and there is none: add --background or leave out --detail")
+    shown = background != "none" or bool(background_from)
+    for name, given in (("--detail", detail is not None), ("--keep-noise", keep_noise)):
+        if given and not shown:
+            raise InputError(f"{name} is of a background image, and there is none: add --background or leave it out")
+    if noise is not None and shown:
+        raise InputError("--noise and a background image both say what the noise is like; leave one of them out")
+    edge = parse_edges(edges)
     backgrounds = room.find_backdrops(background_from, None) if background_from else None
     generator = room.open_generator(weights, device, precision, backend)
     good, misfits = room.fitting(found, generator.check_mask)
     failures += misfits
     requests = room.prepare_requests(good, seed, per_mask, sky, rms, asked_beam, asked_peak, flux)
-    if background != "none" or backgrounds:
+    if shown:
         requests = room.add_backdrops(requests, background, backgrounds)
+    if noise is not None:
+        like_sky = requests[0].sky if requests else room.Sky()
+        source = open_noise(noise, say, like_sky.beam, like_sky.pixel_scale)
+        requests = [dataclasses.replace(one, noise=source.draw(one.seed)) for one in requests]
     options: dict[str, Any] = {
         "sampler": sampler,
         "num_steps": steps,
         "guidance": scales,
         "detail": detail,
         "steer_peaks": steer,
-        "match_texture": texture,
+        "keep_noise": keep_noise,
+        "edge_snr": edge,
         "exact": exact,
         "unconditional": bool(unconditional),
     }
@@ -165,6 +195,25 @@ def parse_peak(text: str) -> "float | tuple[float, float] | str":
     if len(numbers) == 2 and 0 < numbers[0] <= numbers[1] < math.inf:
         return numbers[0], numbers[1]
     raise InputError(f"--peak-snr {text!r}: give a positive number such as 20, a range such as 5:100, or real")
+
+
+def parse_edges(text: str) -> float | None:
+    """What ``--edges`` says: an isophote in units of the rms, ``off`` (0), or ``auto`` (None).
+
+    Raises
+    ------
+    InputError
+        Where it is none of these.
+    """
+    if text in ("auto", "off"):
+        return None if text == "auto" else 0.0
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 100:
+        raise InputError(f"--edges {text!r}: give an isophote in units of the rms such as 3, off or auto")
+    return value
 
 
 def parse_guidance(texts: list[str] | None) -> "Guidance | None":

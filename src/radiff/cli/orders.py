@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def drawer(generator: "Generator", **options: Any) -> "Draw":
     """What draws `radiff.evaluate.Order`s with `generator`; `options` as of `Generator.iterate`."""
+    from astropy.io import fits
+
     from radiff.generate import Backdrop, Sky
     from radiff.parallel import track
 
@@ -28,11 +30,12 @@ def drawer(generator: "Generator", **options: Any) -> "Draw":
         cutouts = generator.iterate(
             [order.mask for order in orders],
             [order.seed for order in orders],
-            sky=[Sky(rms=order.rms) for order in orders],
+            sky=[Sky(rms=order.rms, header=fits.Header([("SURVEY", order.survey)])) for order in orders],
             peaks=[order.peaks for order in orders],
             objects=[order.objects for order in orders],
             backdrops=[backdrop(order) for order in orders],
             beams=[order.beam for order in orders],
+            edges=[order.edge_snr for order in orders],
             **options,
         )
         for cutout in track(cutouts, "generating", len(orders)):
@@ -55,7 +58,7 @@ def own_masks(draw: "Draw", maker: "MaskMaker", empty_share: float) -> "Draw":
         for order in orders:
             mask = made[order.seed].mask if order.seed in made else np.zeros_like(order.mask)
             objects = made[order.seed].objects if order.seed in made else []
-            masked.append(replace(order, mask=mask, objects=objects, peaks=None))
+            masked.append(replace(order, mask=mask, objects=objects, peaks=None, edge_snr=0.0))
         yield from draw(masked)
 
     return drawn

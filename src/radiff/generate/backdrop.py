@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +31,8 @@ class Backdrop:
         What was divided by and taken off, Jy/beam.
     name : str
         Where it is from, for provenance.
+    mask : uint8 (ny, nx), optional
+        Nonzero on its own sources, whether they were removed or not: no noise is measured there.
     """
 
     snr: NDArray[np.float32]
@@ -37,6 +40,7 @@ class Backdrop:
     rms: float = 1.0
     level: float = 0.0
     name: str = ""
+    mask: NDArray[np.uint8] | None = None
 
     @classmethod
     def of(
@@ -79,22 +83,27 @@ class Backdrop:
         if not rms > 0:
             raise InputError("the noise of the background image is not a positive number; give another image")
         clean = np.nan_to_num(pixels, nan=level) if mode == "self" else remove_sources(pixels, taken, seed)
-        return cls(((clean - level) / rms).astype(np.float32), mode, float(rms), float(level), name)
+        taken = np.where(np.isfinite(pixels), taken, 1).astype(np.uint8)
+        return cls(((clean - level) / rms).astype(np.float32), mode, float(rms), float(level), name, taken)
 
-    def fitted(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+    def fitted(self, shape: tuple[int, int]) -> "Backdrop":
         """The middle of it at `shape` (ny, nx), mirrored at its edges where it is smaller."""
-        image = self.snr
-        for axis, wanted in enumerate(shape):
-            have = image.shape[axis]
-            if have < wanted:
-                before = (wanted - have) // 2
-                pad = [(0, 0), (0, 0)]
-                pad[axis] = (before, wanted - have - before)
-                image = np.pad(image, pad, mode="symmetric")
-            elif have > wanted:
-                first = (have - wanted) // 2
-                image = np.take(image, range(first, first + wanted), axis)
-        return image
+        mask = None if self.mask is None else _fitted(self.mask, shape)
+        return replace(self, snr=_fitted(self.snr, shape), mask=mask)
+
+
+def _fitted(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    for axis, wanted in enumerate(shape):
+        have = image.shape[axis]
+        if have < wanted:
+            before = (wanted - have) // 2
+            pad = [(0, 0), (0, 0)]
+            pad[axis] = (before, wanted - have - before)
+            image = np.pad(image, pad, mode="symmetric")
+        elif have > wanted:
+            first = (have - wanted) // 2
+            image = np.take(image, range(first, first + wanted), axis)
+    return image
 
 
 @dataclass(frozen=True)

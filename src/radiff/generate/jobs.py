@@ -16,6 +16,8 @@ from radiff.generate.backdrop import Backdrop, BackdropFile
 from radiff.generate.sky import Sky, measure_noise
 from radiff.generate.steering import Guidance
 from radiff.masks import SourceObject, mask_to_objects
+from radiff.sky import NoiseSpectrum
+from radiff.sky.spectrum_shapes import FWHM2
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,13 @@ class Sampling:
         (its very pixels).
     steer_peaks : bool
         Bring every step's estimate of the clean image to the peaks asked for (`radiff.generate.peaks`).
-    match_texture : bool
-        Bring the noise power to that of the background (`radiff.generate.texture`).
+    keep_noise : bool
+        Copy the noise of a background image, in place of drawing new noise of its spectrum (with the sky prior).
+    edge_snr : float, optional
+        Isophote, in units of the rms, at which objects' edges are held (`radiff.generate.edges`); 0: they are not.
+        None: as each mask says of itself.
+    windows : bool
+        Work on windows around the objects only (`radiff.generate.regions`); else on whole images.
     """
 
     sampler: str
@@ -42,12 +49,34 @@ class Sampling:
     guidance: Guidance
     detail: float
     steer_peaks: bool = True
-    match_texture: bool = True
+    keep_noise: bool = False
+    edge_snr: float | None = None
+    windows: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_steps <= 1000:
+            raise InputError(f"num_steps is {self.num_steps}; it must be from 1 to 1000")
+        if not 0 <= self.detail <= 1:
+            raise InputError(f"detail is {self.detail}; it must be from 0 to 1")
+        if self.edge_snr is not None and not 0 <= self.edge_snr < 100:
+            raise InputError(f"edge_snr is {self.edge_snr}; it must be from 0 (edges are not held) to 100 rms")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One image to be made: what `Generator.iterate` was given for it."""
+    """One image to be made: what `Generator.iterate` was given for it.
+
+    Attributes
+    ----------
+    beam : float
+        Geometric mean of the beam's two widths, pixels; 0: not asked.
+    noise : NoiseSpectrum, optional
+        None: the seed draws one from the bank.
+    edge_snr : float
+        Isophote that the mask was drawn at, in units of the rms; 0: its edges mean none.
+    shape : float64 (2, 2), optional
+        Covariance of the beam, pixels squared, axes (x, y); None: not asked.
+    """
 
     mask: NDArray[np.uint8]
     seed: int
@@ -57,13 +86,19 @@ class Job:
     backdrop: Backdrop | BackdropFile | None
     beam: float
     objects: Sequence[SourceObject]
+    noise: NoiseSpectrum | None = None
+    edge_snr: float = 0.0
+    shape: NDArray[np.float64] | None = None
 
     def digest(self) -> str:
         """Of all that is asked for, but for the pixels of the background, which go by their file's name."""
         shown = None if self.backdrop is None else (self.backdrop.mode, self.backdrop.name)
         asked = [None if values is None else [float(v) for v in values] for values in (self.peaks, self.fluxes)]
         boxes = [(one.class_value, one.y0, one.x0, one.stamp.tobytes()) for one in self.objects]
-        text = repr((self.seed, self.mask.shape, asked, shown, self.beam, self.sky.rms, self.sky.background, boxes))
+        beam = self.beam if self.shape is None else [round(v, 9) for v in self.shape.ravel().tolist()]
+        noise = None if self.noise is None else self.noise.digest
+        told = (asked, shown, beam, self.sky.rms, self.sky.background, boxes, noise, self.edge_snr)
+        text = repr((self.seed, self.mask.shape, *told))
         return hashlib.sha256(text.encode() + self.mask.tobytes()).hexdigest()[:16]
 
     def load(self) -> "Job":
@@ -71,7 +106,7 @@ class Job:
         if self.backdrop is None:
             return self
         shown = self.backdrop.load() if isinstance(self.backdrop, BackdropFile) else self.backdrop
-        return replace(self, backdrop=replace(shown, snr=shown.fitted((self.mask.shape[0], self.mask.shape[1]))))
+        return replace(self, backdrop=shown.fitted((self.mask.shape[0], self.mask.shape[1])))
 
 
 def make_jobs(
@@ -83,6 +118,8 @@ def make_jobs(
     backdrops: Sequence[Backdrop | BackdropFile | None] | None = None,
     beams: Sequence[float | None] | None = None,
     objects: Sequence[Sequence[SourceObject] | None] | None = None,
+    noise: NoiseSpectrum | Sequence[NoiseSpectrum | None] | None = None,
+    edges: Sequence[float | None] | None = None,
 ) -> list[Job]:
     """One job a mask; the columns as of `radiff.generate.Generator.iterate`.
 
@@ -104,19 +141,22 @@ def make_jobs(
         "backdrops": column(backdrops),
         "beams": column(beams),
         "objects": column(objects),
+        "noise": [noise] * count if noise is None or isinstance(noise, NoiseSpectrum) else list(noise),
+        "edges": column(edges),
     }
     for name, values in columns.items():
         if len(values) != count:
             raise InputError(f"{len(values)} {name} for {count} masks; give one a mask")
     jobs = []
     for k, mask in enumerate(masks):
-        seed, one_sky, asked, brought, shown, width, given = (values[k] for values in columns.values())
+        seed, one_sky, asked, brought, shown, width, given, spectrum, edge = (v[k] for v in columns.values())
         items = mask_to_objects(mask) if given is None else list(given)
         for what, each in (("peaks", asked), ("fluxes", brought)):
             if each is not None and len(each) != len(items):
                 raise InputError(f"{len(each)} {what} for the {len(items)} objects of mask {k}; give one an object")
         beam = one_sky.beam_pixels if width is None else float(width)
-        jobs.append(Job(mask, seed, one_sky, asked, brought, shown, beam, items))
+        shape = one_sky.beam_shape if width is None else round_shape(float(width))
+        jobs.append(Job(mask, seed, one_sky, asked, brought, shown, beam, items, spectrum, edge or 0.0, shape))
     return jobs
 
 
@@ -139,6 +179,11 @@ def noises(snr: NDArray[np.float32], job: Job) -> tuple[tuple[float, float], tup
         return (level, noise), (0.0, 1.0), measured
     wanted_level, wanted_noise, _ = measure_noise(job.backdrop.snr, job.mask)
     return (level, noise), (wanted_level, wanted_noise), measured
+
+
+def round_shape(width: float) -> NDArray[np.float64] | None:
+    """Covariance (2, 2) of a circular beam of `width` pixels FWHM; None where that is 0: not asked."""
+    return np.eye(2) * width**2 / FWHM2 if width > 0 else None
 
 
 def one_each(value: float | Sequence[float], count: int) -> list[float]:

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop
 from radiff.generate.jobs import Job, Sampling, noises
 from radiff.generate.peaks import PeakSteering
+from radiff.generate.regions import Region, whole
 from radiff.generate.sky import peaks_image
+from radiff.generate.sky_drawing import draw_sky
 from radiff.generate.steering import Fields, Guidance, Steering
-from radiff.models.conditions import condition_planes, veiled
+from radiff.generate.windows import Window
+from radiff.models.conditions import condition_planes, shape_code, veiled
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
 from radiff.models.openvino import OpenVinoDenoiser
 from radiff.models.precision import PRECISIONS, choose_precision
@@ -85,45 +89,38 @@ class Networks:
             if self.backend == "openvino":
                 self.denoiser = OpenVinoDenoiser(self.denoiser, self.precision)
 
+    @property
+    def prior(self) -> str:
+        """What diffusion starts from: ``sky``, noise of the sky's own spectrum, or ``white``."""
+        return str(self.manifest.get("prior", {}).get("name", "white"))
+
     def _sampling(self, known: dict[str, Any]) -> Sampling:
         """What the weights say of sampling, and our own defaults for the rest."""
         chosen: dict[str, Any] = {"sampler": SAMPLERS[0], "num_steps": 16, "detail": 0.7} | known
         return Sampling(**(chosen | {"guidance": Guidance(**known.get("guidance", {}))}))
 
-    def choose_sampling(
-        self,
-        sampler: str | None,
-        num_steps: int | None,
-        guidance: Guidance | None,
-        detail: float | None,
-        steer_peaks: bool | None,
-        match_texture: bool | None,
-    ) -> Sampling:
-        """`sampler` ... `match_texture` as of `Sampling`, the weights' own where None.
+    def choose_sampling(self, asked: Mapping[str, Any]) -> Sampling:
+        """The weights' own `Sampling` with what is asked for in its place; None leaves a field as it is.
 
         Raises
         ------
         InputError
-            Where one is not known or out of range.
+            Where a name or a sampler is not known, or a value is out of range.
         """
-        default = self.defaults
-        chosen = Sampling(
-            sampler or default.sampler,
-            default.num_steps if num_steps is None else num_steps,
-            guidance or default.guidance,
-            default.detail if detail is None else detail,
-            (default.steer_peaks if steer_peaks is None else steer_peaks) and self.scaling.invertible,
-            default.match_texture if match_texture is None else match_texture,
-        )
+        names = [one.name for one in fields(Sampling)]
+        for name in asked:
+            if name not in names:
+                raise InputError(f"{name!r} is no option of sampling; there are: {', '.join(names)}")
+        chosen = replace(self.defaults, **{name: value for name, value in asked.items() if value is not None})
+        chosen = replace(chosen, steer_peaks=chosen.steer_peaks and self.scaling.invertible)
         if chosen.sampler not in SAMPLERS:
             raise InputError(f"{chosen.sampler!r} is no sampler; there are: {', '.join(SAMPLERS)}")
-        if not 1 <= chosen.num_steps <= 1000:
-            raise InputError(f"num_steps is {chosen.num_steps}; it must be from 1 to 1000")
-        if not 0 <= chosen.detail <= 1:
-            raise InputError(f"detail is {chosen.detail}; it must be from 0 to 1")
+        if self.prior == "sky" and chosen.sampler == "ddpm":
+            raise InputError(
+                "'ddpm' adds white noise at every step, and these weights know the noise of the sky; use another"
+            )
         return chosen
 
-    @torch.inference_mode()
     def draw(
         self,
         jobs: list[Job],
@@ -133,14 +130,56 @@ class Networks:
         on_step: Callable[[], None] | None,
     ) -> NDArray[np.float32]:
         """Signal-to-noise images (batch, ny, nx) of one size."""
-        seeds = [job.seed for job in jobs]
+        if self.prior == "sky":
+            return draw_sky(self, jobs, sampling, batch_size, unconditional, on_step)
+        windows = [
+            self.window_of(job, whole((job.mask.shape[0], job.mask.shape[1]), job.objects), sampling, not unconditional)
+            for job in jobs
+        ]
+        return self.denoise(windows, sampling, batch_size, not unconditional, on_step, jobs)
+
+    def window_of(self, job: Job, region: Region, sampling: Sampling, conditional: bool = True) -> Window:
+        """What the network is asked in a window of an image."""
+        own = [job.objects[k].window(region.y0, region.y1, region.x0, region.x1) for k in region.objects]
+        peaks = [0.0 if job.peaks is None else float(job.peaks[k]) for k in region.objects]
+        kept = [(one, peak) for one, peak in zip(own, peaks, strict=True) if one is not None]
+        codes = peaks_image(job.mask.shape, job.objects, 0.0 if job.peaks is None else job.peaks)[region.slices]
+        shown = None
+        if isinstance(job.backdrop, Backdrop) and (self.prior == "white" or job.backdrop.mode == "self"):
+            shown = job.backdrop.snr[region.slices]
+        return Window(
+            job.seed,
+            job.mask[region.slices],
+            peak_code(codes).astype(np.float32),
+            job.shape,
+            [one for one, _ in kept] if conditional and sampling.steer_peaks else [],
+            [peak for _, peak in kept] if conditional and sampling.steer_peaks else [],
+            shown,
+        )
+
+    @torch.inference_mode()
+    def denoise(
+        self,
+        windows: Sequence[Window],
+        sampling: Sampling,
+        batch_size: int,
+        conditional: bool = True,
+        on_step: Callable[[], None] | None = None,
+        jobs: Sequence[Job] | None = None,
+    ) -> NDArray[np.float32]:
+        """Signal-to-noise images (batch, h, w) of windows of one size.
+
+        Parameters
+        ----------
+        jobs : sequence of Job, optional
+            Where the noise will be brought to another level and rms afterwards (white weights), peaks allow for it.
+        """
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            height, width = (n // self.autoencoder.config.factor for n in jobs[0].mask.shape)
-            noise, generators = initial_noise(seeds, (self.autoencoder.config.latent_channels, height, width))
-            fields = self._fields(jobs, sampling, unconditional, generators)
-            peaks = None if unconditional or not sampling.steer_peaks else self._peaks(jobs)
+            noise, generators = self._noise(windows)
+            asked = self._fields(windows, sampling, conditional, generators)
+            peaks = self._peaks(windows, jobs)
             fine = sampling.guidance == Guidance()
-            steering = Steering(self.denoiser, self.objective, fields, sampling.guidance, batch_size, peaks, fine)
+            steering = Steering(self.denoiser, self.objective, asked, sampling.guidance, batch_size, peaks, fine)
             latents = sample(
                 steering.velocity,
                 noise.to(self.device, memory_format=torch.channels_last),
@@ -154,49 +193,66 @@ class Networks:
         with np.errstate(over="ignore"):  # `_finish` looks
             return self.scaling.inverse(scaled, 0.0, 1.0) if self.scaling.invertible else scaled
 
+    def _noise(self, windows: Sequence[Window]) -> tuple[Tensor, list[torch.Generator]]:
+        """What diffusion starts from: latents of each window's own noise, or white ones of its seed."""
+        height, width = (n // self.autoencoder.config.factor for n in windows[0].mask.shape)
+        shape = (self.autoencoder.config.latent_channels, height, width)
+        noise, generators = initial_noise([one.seed for one in windows], shape)
+        starts = [one.start for one in windows if one.start is not None]
+        if not starts:
+            return noise, generators
+        scaled = np.stack([self.scaling.forward(start, 0.0, 1.0) for start in starts])
+        return self.encode(torch.from_numpy(scaled)[:, None].to(self.device)).float(), generators
+
     def _fields(
-        self, jobs: list[Job], sampling: Sampling, unconditional: bool, generators: list[torch.Generator]
+        self, windows: Sequence[Window], sampling: Sampling, conditional: bool, generators: list[torch.Generator]
     ) -> Fields:
         """The conditions of a batch as tensors."""
-        masks = torch.from_numpy(np.stack([job.mask for job in jobs]).astype(np.int64)).to(self.device)
-        asked = [0.0 if j.peaks is None else j.peaks for j in jobs]
-        images = [peaks_image(j.mask.shape, j.objects, peaks) for j, peaks in zip(jobs, asked, strict=True)]
-        codes = np.stack([peak_code(image) for image in images])
-        keep = torch.full((len(jobs),), not unconditional, device=self.device)
-        peaks = torch.from_numpy(codes.astype(np.float32)).to(self.device)
-        planes = condition_planes(masks, peaks, self.autoencoder.config.factor, keep)
-        beam = torch.tensor([job.beam for job in jobs], dtype=torch.float32, device=self.device)
-        present = torch.tensor([job.backdrop is not None for job in jobs], device=self.device)
+        masks = torch.from_numpy(np.stack([one.mask for one in windows]).astype(np.int64)).to(self.device)
+        keep = torch.full((len(windows),), conditional, device=self.device)
+        codes = torch.from_numpy(np.stack([one.codes for one in windows])).to(self.device)
+        planes = condition_planes(masks, codes, self.autoencoder.config.factor, keep)
+        beam = torch.cat([self._beam(one.beam) for one in windows])
+        present = torch.tensor([one.shown is not None for one in windows], device=self.device)
         if not (present.any() and self.denoiser.config.context):
             return Fields(planes, beam, None, None, None, present)
-        flat = np.zeros(jobs[0].mask.shape, np.float32)
-        pictures = [j.backdrop.snr if isinstance(j.backdrop, Backdrop) else flat for j in jobs]
+        flat = np.zeros(windows[0].mask.shape, np.float32)
+        pictures = [flat if one.shown is None else one.shown for one in windows]
         scaled = np.stack([self.scaling.forward(picture, 0.0, 1.0) for picture in pictures])
         background = self.encode(torch.from_numpy(scaled)[:, None].to(self.device)).float()
         veil = torch.zeros(background.shape)
-        for k, (job, random) in enumerate(zip(jobs, generators, strict=True)):
-            if job.backdrop is not None:  # else an image's noise would depend on the others of its batch
+        for k, (one, random) in enumerate(zip(windows, generators, strict=True)):
+            if one.shown is not None:  # else an image's noise would depend on the others of its batch
                 veil[k] = torch.randn(background.shape[1:], generator=random)
         veil = veil.to(self.device)
-        detail = torch.full((len(jobs),), sampling.detail, device=self.device)
+        detail = torch.full((len(windows),), sampling.detail, device=self.device)
         return Fields(planes, beam, background, veiled(background, veil, detail), detail, present)
 
-    def _peaks(self, jobs: list[Job]) -> PeakSteering | None:
+    def _beam(self, shape: NDArray[np.float64] | None) -> Tensor:
+        """(1, 3), see `beam_code`; networks that know round beams only are told the mean width."""
+        if shape is None:
+            return torch.zeros(1, 3, device=self.device)
+        code = shape_code(torch.from_numpy(np.asarray(shape, np.float64))[None]).float()
+        if self.denoiser.config.beam_numbers == 1:
+            code[:, 1:] = 0.0
+        return code.to(self.device)
+
+    def _peaks(self, windows: Sequence[Window], jobs: Sequence[Job] | None) -> PeakSteering | None:
         """What corrects the peaks at every step; None where none is asked."""
-        if not any(job.peaks is not None and any(job.peaks) for job in jobs):
+        if not any(any(one.peaks) for one in windows):
             return None
-        asked = [job.peaks if job.peaks is not None else [0.0] * len(job.objects) for job in jobs]
 
         def aim(number: int, peaks: NDArray[np.float64], image: NDArray[np.float32] | None) -> NDArray[np.float64]:
-            if image is not None:  # what `_finish` will do, turned round
+            if image is not None and jobs is not None:  # what `_finish` will do, turned round
                 (level, noise), (wanted_level, wanted_noise), _ = noises(
                     self.scaling.inverse(image, 0.0, 1.0), jobs[number]
                 )
                 peaks = (peaks - wanted_level) * noise / wanted_noise + level
             return self.scaling.forward(peaks[None], 0.0, 1.0)[0].astype(np.float64)
 
-        shape = (jobs[0].mask.shape[0], jobs[0].mask.shape[1])
-        return PeakSteering(self.autoencoder, self.decode, shape, [j.objects for j in jobs], asked, aim)
+        shape = (windows[0].mask.shape[0], windows[0].mask.shape[1])
+        objects, peaks = [one.objects for one in windows], [one.peaks for one in windows]
+        return PeakSteering(self.autoencoder, self.decode, shape, objects, peaks, aim)
 
     def encode(self, scaled: Tensor) -> Tensor:
         """Images (batch, 1, ny, nx) to latents, in tiles where large."""

@@ -21,13 +21,15 @@ from radiff.generate.jobs import Job, Sampling, batches, make_jobs, noises, one_
 from radiff.generate.networks import Networks
 from radiff.generate.sky import Sky
 from radiff.generate.steering import Guidance
-from radiff.generate.texture import match_texture
 from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
-from radiff.sky import Cutout
+from radiff.sky import Cutout, NoiseSpectrum
+from radiff.sky.spectrum_shapes import beam_widths
 
 SIZES = (64, 2048)
 BEAMS = (2.0, 8.0)
-"""Beam FWHM in pixels that the shipped weights were trained on."""
+"""Beam FWHM in pixels (geometric mean of the axes) that the shipped weights were trained on."""
+LEAST_RATIO = 0.45
+"""Smallest minor over major axis of a beam they were trained on."""
 
 
 class Generator(Networks):
@@ -128,16 +130,13 @@ class Generator(Networks):
         backdrops: Sequence[Backdrop | BackdropFile | None] | None = None,
         beams: Sequence[float | None] | None = None,
         objects: Sequence[Sequence[SourceObject] | None] | None = None,
+        noise: NoiseSpectrum | Sequence[NoiseSpectrum | None] | None = None,
+        edges: Sequence[float | None] | None = None,
         exact: bool = False,
-        detail: float | None = None,
-        guidance: Guidance | None = None,
-        sampler: str | None = None,
-        num_steps: int | None = None,
-        steer_peaks: bool | None = None,
-        match_texture: bool | None = None,
         batch_size: int = 8,
         unconditional: bool = False,
         on_step: Callable[[], None] | None = None,
+        **sampling: Any,
     ) -> Iterator[Cutout]:
         """Generate one cutout a mask, batch by batch, in order.
 
@@ -161,12 +160,19 @@ class Generator(Networks):
             Beam FWHM in pixels; default: that of the sky, 0: not asked.
         objects : sequence of sequences of SourceObject, optional
             Objects of each mask, where it has some that touch; default: its connected parts.
+        noise : NoiseSpectrum or sequence of NoiseSpectrum or None
+            Spectrum of the noise, brought to each image's beam; None: its seed draws one from the bank in the box, of
+            the survey that its header names where the bank has it. For weights with the sky prior.
+        edges : sequence of float or None
+            Isophote at which each mask was drawn, in units of the rms (3 for those of `radiff annotate`): the pixels
+            of objects are held above it, those around them below. 0 or None: the mask's edges mean none.
         exact : bool
             Bring each object whose peak is asked to exactly that peak after sampling (`bring_to_flux`).
-        detail, guidance, sampler, num_steps, steer_peaks, match_texture
-            See `Sampling`; default: those of the weights.
         unconditional : bool
             Drop the mask; its shape alone counts.
+        **sampling
+            Fields of `Sampling` (``num_steps``, ``sampler``, ``guidance``, ``steer_peaks``, ``keep_noise``, ...);
+            default: those of the weights.
 
         Yields
         ------
@@ -177,37 +183,40 @@ class Generator(Networks):
         ------
         InputError
             At the call, before anything is made: where the weights have no denoiser, a mask has an unknown class or a
-            size that does not fit, counts differ, or an option is not known. Later: where a background cannot be read.
+            size that does not fit, counts differ, an option is not known, a noise spectrum is given to weights that
+            start from white noise, or a beam is asked for that the weights do not know. Later: where a background
+            cannot be read.
 
         Warns
         -----
         UserWarning
-            Where the weights' scaling has no inverse, so that fluxes mean nothing; where a beam is asked for that is
-            outside of what the weights were trained on, or a background by weights that know none.
+            Where the weights' scaling has no inverse, so that fluxes mean nothing; where a background is given to
+            weights that know none.
         """
         if self.denoiser is None:
             raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", self.folder)
-        sampling = self.choose_sampling(sampler, num_steps, guidance, detail, steer_peaks, match_texture)
+        chosen = self.choose_sampling(sampling)
         checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
-        jobs = make_jobs(checked, seeds, sky, peaks, fluxes, backdrops, beams, objects)
-        self._warn([job.beam for job in jobs], [job.backdrop for job in jobs])
-        return self._iterate(jobs, sampling, exact, batch_size, unconditional, on_step)
+        jobs = make_jobs(checked, seeds, sky, peaks, fluxes, backdrops, beams, objects, noise, edges)
+        self._check(jobs)
+        return self._iterate(jobs, chosen, exact, batch_size, unconditional, on_step)
 
     @property
     def knows_backgrounds(self) -> bool:
         """Whether a background image changes what is generated."""
-        return bool(self.denoiser.config.context)
+        return self.prior == "sky" or bool(self.denoiser.config.context)
 
-    def _warn(self, beams: list[float], backdrops: Sequence[object]) -> None:
+    def _check(self, jobs: Sequence[Job]) -> None:
+        """Refuse, or warn of, what these weights cannot do."""
         if not self.scaling.invertible:
             text = f"the scaling {self.scaling.name!r} of these weights has no inverse: the images have no flux scale"
             warnings.warn(text, stacklevel=3)
-        low, high = BEAMS
-        odd = sorted({round(b, 2) for b in beams if b > 0 and not 0.95 * low <= b <= 1.05 * high})
-        if odd:
-            text = f"a beam of {odd[0]:g} pixels is asked for; the weights know beams of {low:g} to {high:g} pixels"
-            warnings.warn(text, stacklevel=3)
-        if any(b is not None for b in backdrops) and not self.knows_backgrounds:
+        for job in jobs:
+            check_beam(job)
+        if self.prior == "white" and any(job.noise is not None for job in jobs):
+            text = "start from white noise and know no noise spectrum; leave out --noise, or use the weights in the box"
+            raise InputError(f"these weights {text}", self.folder)
+        if any(job.backdrop is not None for job in jobs) and not self.knows_backgrounds:
             warnings.warn("these weights know no background condition; the background is not used", stacklevel=3)
 
     def _iterate(
@@ -226,36 +235,21 @@ class Generator(Networks):
                 one = replace(job, mask=np.zeros_like(job.mask)) if unconditional else job
                 yield self._finish(image, one, sampling, exact, unconditional)
 
-    def made_with(
-        self,
-        exact: bool = False,
-        detail: float | None = None,
-        guidance: Guidance | None = None,
-        sampler: str | None = None,
-        num_steps: int | None = None,
-        steer_peaks: bool | None = None,
-        match_texture: bool | None = None,
-        unconditional: bool = False,
-    ) -> dict[str, Any]:
+    def made_with(self, exact: bool = False, unconditional: bool = False, **sampling: Any) -> dict[str, Any]:
         """What images of these options say of themselves in their provenance, whatever they show.
 
         With `radiff.generate.jobs.Job.digest`, which stands there as ``asked``, that is all an image depends on.
         """
-        sampling = self.choose_sampling(sampler, num_steps, guidance, detail, steer_peaks, match_texture)
-        return self._made_with(sampling, exact, unconditional)
+        return self._made_with(self.choose_sampling(sampling), exact, unconditional)
 
     def _made_with(self, sampling: Sampling, exact: bool, bare: bool) -> dict[str, Any]:
         return {
             "generator": "radiff",
             "weights_sha256": self._digest(),
-            "sampler": sampling.sampler,
-            "num_steps": sampling.num_steps,
-            "guidance": asdict(sampling.guidance),
+            "prior": self.prior,
+            **asdict(sampling),
             "fine_beams": sampling.guidance == Guidance(),
             "unconditional": bare,
-            "detail": sampling.detail,
-            "steer_peaks": sampling.steer_peaks,
-            "match_texture": sampling.match_texture,
             "exact": exact,
             "precision": self.precision,
             "backend": self.backend,
@@ -280,9 +274,10 @@ class Generator(Networks):
         return checked
 
     def _finish(self, snr: NDArray[np.float32], job: Job, sampling: Sampling, exact: bool, bare: bool) -> Cutout:
-        """Signal-to-noise to Jy/beam: the noise measured outside the objects becomes the rms asked for.
+        """Signal-to-noise to Jy/beam.
 
-        With a background, level, noise and power spectrum become those of the background on the same pixels.
+        Weights with the sky prior draw noise of rms 1; for white ones the noise measured outside the objects becomes
+        the rms asked for, and with a background its level and noise those of the background on the same pixels.
         """
         sky = job.sky
         if not np.isfinite(snr).all():
@@ -291,10 +286,7 @@ class Generator(Networks):
                 "take more steps, another sampler or weights that were trained longer"
             )
         (level, noise), (wanted_level, wanted_noise), measured = noises(snr, job)
-        image = (snr - level) * (wanted_noise / noise) + wanted_level
-        shown = job.backdrop if isinstance(job.backdrop, Backdrop) and job.backdrop.mode != "self" else None
-        if shown is not None and self.knows_backgrounds and measured and sampling.match_texture:
-            image = match_texture(image, job.mask, shown.snr, job.seed)
+        image = snr if self.prior == "sky" else (snr - level) * (wanted_noise / noise) + wanted_level
         if exact and job.peaks is not None and not bare:
             image = bring_to_flux(image, job.objects, job.peaks, "peak")
         image = image * sky.rms
@@ -309,6 +301,7 @@ class Generator(Networks):
             "beam_pixels": round(job.beam, 4),
             "background": job.backdrop.mode if isinstance(job.backdrop, Backdrop) else "none",
             "background_image": job.backdrop.name if isinstance(job.backdrop, Backdrop) else "",
+            "noise": "bank" if job.noise is None else job.noise.origin,
             "peaks_exact": exact and job.peaks is not None and not bare,
             "rms_asked": sky.rms,
             "noise_before": float(noise),
@@ -340,3 +333,28 @@ class Generator(Networks):
         scaled = torch.from_numpy(self.scaling.forward(image, background, rms))[None, None].to(self.device)
         rebuilt = self.decode(self.encode(scaled))[0, 0].float().cpu().numpy()
         return self.scaling.inverse(rebuilt, background, rms)
+
+
+def check_beam(job: Job) -> None:
+    """Refuse a beam that the weights were not trained on.
+
+    Raises
+    ------
+    InputError
+        Where it is too narrow or too wide in pixels, or too long.
+    """
+    if job.beam == 0 or job.shape is None:
+        return
+    low, high = BEAMS
+    if not 0.95 * low <= job.beam <= 1.05 * high:
+        what = "smaller" if job.beam < low else "larger"
+        raise InputError(
+            f"a beam of {job.beam:.3g} pixels is asked for; the weights know beams of {low:g} to {high:g} pixels: "
+            f"choose {what} pixels, or regrid the mask"
+        )
+    maj, minor, _ = beam_widths(job.shape)
+    if minor < 0.97 * LEAST_RATIO * maj:
+        raise InputError(
+            f"a beam of {maj:.3g} x {minor:.3g} pixels is asked for; the weights know axis ratios from "
+            f"{LEAST_RATIO:g}: draw at a rounder beam, and convolve"
+        )

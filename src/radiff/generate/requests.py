@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from radiff.data.collection import INDEX, Collection
 from radiff.errors import InputError
 from radiff.generate.backdrop import BackdropFile, others
+from radiff.generate.edges import EDGE_SNR
 from radiff.generate.sky import DEFAULT_RMS, Sky
 from radiff.masks import (
     Annotation,
@@ -27,9 +28,11 @@ from radiff.masks import (
     read_mask,
 )
 from radiff.masks.layout import is_fits_name
-from radiff.sky import Beam, Cutout, HeaderWarning, read_cutout
+from radiff.sky import Beam, Cutout, HeaderWarning, NoiseSpectrum, read_cutout
 
 SUFFIXES = (".json", ".png", ".npy")
+DRAWN_BY = ("catalog", "shape")
+"""``classed_by`` of the annotations of `radiff annotate`, whose objects are islands."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Request:
         The mask's own image.
     backdrop : BackdropFile, optional
         Background image.
+    noise : NoiseSpectrum, optional
+        Of the sky it is to be; default: its seed draws one from the bank in the box.
     split, source : str
         Carried into the index.
     path : Path, optional
@@ -70,6 +75,7 @@ class Request:
     fluxes: tuple[float, ...] | None = None
     image: Path | None = None
     backdrop: BackdropFile | None = None
+    noise: NoiseSpectrum | None = None
     split: str = ""
     source: str = ""
     path: Path | None = None
@@ -78,6 +84,11 @@ class Request:
     def sources(self) -> list[SourceObject]:
         """The objects of the mask."""
         return mask_to_objects(self.mask) if self.annotation is None else list(self.annotation.objects)
+
+    @property
+    def edge_snr(self) -> float:
+        """Isophote that the mask was drawn at, in units of the rms; 0 where its annotation tells none."""
+        return 0.0 if self.annotation is None else isophote(self.annotation)
 
     def objects(self) -> Annotation:
         """The annotation to be written with the image; what was asked of an object stands in its ``asked_...``."""
@@ -318,6 +329,8 @@ class Arguments(TypedDict):
     fluxes: list[tuple[float, ...] | None]
     backdrops: list[BackdropFile | None]
     objects: list[list[SourceObject]]
+    noise: list[NoiseSpectrum | None]
+    edges: list[float]
 
 
 def arguments(requests: Sequence[Request]) -> Arguments:
@@ -330,7 +343,18 @@ def arguments(requests: Sequence[Request]) -> Arguments:
         "fluxes": [request.fluxes for request in requests],
         "backdrops": [request.backdrop for request in requests],
         "objects": [request.sources for request in requests],
+        "noise": [request.noise for request in requests],
+        "edges": [request.edge_snr for request in requests],
     }
+
+
+def isophote(annotation: Annotation) -> float:
+    """Isophote that an annotation's objects were drawn at, in units of the rms; 0 where it tells none.
+
+    Annotations of `radiff annotate` say it (``edge_snr``); those written before it did were drawn at the default.
+    """
+    told = annotation.meta.get("edge_snr", EDGE_SNR if annotation.meta.get("classed_by") in DRAWN_BY else 0.0)
+    return float(told) if isinstance(told, int | float) and 0 <= told < 100 else 0.0
 
 
 def _sky_of(image: Path) -> Sky:

@@ -1,7 +1,7 @@
 """The paper's rivals (`radiff.models.baselines`) as generators: masks in, calibrated cutouts out. Knows no training.
 
 What they draw is brought to Jy/beam as `Generator` does it: the noise outside the mask becomes the rms asked for, or
-that of the background. Nothing is steered and no texture is matched: they are shown as they are.
+that of the background. Nothing is steered: they are shown as they are.
 """
 
 import os
@@ -66,7 +66,12 @@ class RivalGenerator(Generator):
 
     def _sampling(self, known: dict[str, Any]) -> Sampling:
         chosen: dict[str, Any] = {"sampler": "euler", "num_steps": 1} | known
-        return Sampling(**chosen, guidance=Guidance(), detail=0.0, steer_peaks=False, match_texture=False)
+        return Sampling(**chosen, guidance=Guidance(), detail=0.0, steer_peaks=False)
+
+    @property
+    def prior(self) -> str:
+        """White noise, all of them."""
+        return "white"
 
     @property
     def knows_backgrounds(self) -> bool:

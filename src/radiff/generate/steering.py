@@ -9,7 +9,7 @@ from torch import Tensor
 
 from radiff.diffusion.objectives import Objective
 from radiff.generate.peaks import PeakSteering
-from radiff.models.conditions import Conditions
+from radiff.models.conditions import Conditions, beam_code
 from radiff.models.denoiser import Denoiser, Encoded
 from radiff.models.openvino import OpenVinoDenoiser
 
@@ -52,8 +52,8 @@ class Fields:
     Attributes
     ----------
     planes : Tensor (batch, 5 * factor**2, h, w)
-    beam : Tensor (batch,)
-        Pixels, 0 where not asked.
+    beam : Tensor (batch,) or (batch, 3)
+        As `radiff.models.conditions.beam_code` takes it; 0 where not asked.
     background, shown : Tensor (batch, latent_channels, h, w), optional
         Latents of the background image, clear and veiled (`radiff.models.denoiser.veiled`).
     detail : Tensor (batch,), optional
@@ -133,7 +133,7 @@ class Steering:
         if name == "background":
             return self.fields.background is not None
         if name == "beam":
-            return bool((self.fields.beam > 0).any())
+            return bool((beam_code(self.fields.beam)[:, 0] > 0).any())
         planes = self.fields.planes[:, -(self.denoiser.config.factor**2) :] if name == "peak" else self.fields.planes
         return bool((planes != 0).any())
 
@@ -183,14 +183,16 @@ class Steering:
 
 
 def fine_beam_guidance(beam: Tensor) -> Tensor:
-    """Guidance of each beam (batch,), pixels: 1 from 2.5 pixels on, rising to 3 at 2 pixels and below.
+    """Guidance of each beam (batch, 3), by its minor axis: 1 from 2.5 pixels on, rising to 3 at 2 pixels and below.
 
     Few training images have so small a beam, and the network makes sources a seventh too wide there; with this guidance
     (chosen on val) they are as wide as asked. It costs one network call more a step, for batches with such a beam.
     """
     low, high, most = FINE_BEAM
-    share = ((high - beam) / (high - low)).clamp(0, 1)
-    return torch.where(beam > 0, 1.0 + (most - 1.0) * share, 1.0)
+    code = beam_code(beam)
+    minor = code[:, 0] * torch.exp(-0.5 * code[:, 1:].norm(dim=1))  # the code holds ln(maj / min)
+    share = ((high - minor) / (high - low)).clamp(0, 1)
+    return torch.where(code[:, 0] > 0, 1.0 + (most - 1.0) * share, 1.0)
 
 
 def windows(shape: tuple[int, int], window: int = WINDOW, overlap: int = OVERLAP) -> Iterator[tuple[slice, slice]]:

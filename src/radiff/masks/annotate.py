@@ -46,7 +46,8 @@ def annotate(cutout: Cutout, catalog: Table | None = None, options: AnnotateOpti
     -------
     Annotation
         Objects in the order of their first pixel with the fields of `measure_objects`, and peak_flux (Jy/beam, above
-        the local background) and peak_snr (against the local rms). `meta` says how many sidelobes were left out.
+        the local background) and peak_snr (against the local rms). `meta` says how they were
+        classed, the isophote (rms) of their edges, and how many sidelobes were left out.
 
     Notes
     -----
@@ -66,7 +67,7 @@ def annotate(cutout: Cutout, catalog: Table | None = None, options: AnnotateOpti
     if options.merge_beams > 0:
         objects = merge_near(objects, cutout.shape, options.merge_beams * sky.beam_width)
     objects = [SourceObject(f"S{n}", o.class_value, o.stamp, o.y0, o.x0, o.info) for n, o in enumerate(objects, 1)]
-    meta = {"classed_by": "catalog" if known else "shape"}
+    meta = {"classed_by": "catalog" if known else "shape", "edge_snr": options.grow_snr}
     return measure_objects(
         Annotation(objects, cutout.shape, meta | ({"left_out": left_out} if left_out else {})), cutout
     )

@@ -282,7 +282,8 @@ def assemble(reader: MapReader, finds: Sequence[WindowFinds], options: AnnotateO
     for number, one in enumerate(objects, start=1):
         info = one.info | {"name": f"S{number}", "snr": significance(one.info["Stot"], one.info["npix"], noise)}
         named.append(replace(one, name=f"S{number}", info=info))
-    meta = {"classed_by": "catalog" if known else "shape"} | ({"left_out": left_out} if left_out else {})
+    meta: dict[str, object] = {"classed_by": "catalog" if known else "shape", "edge_snr": options.grow_snr}
+    meta |= {"left_out": left_out} if left_out else {}
     return Annotation(named, reader.shape, meta | image_meta(_corner(reader), reader.shape, noise))
 
 

@@ -62,8 +62,8 @@ class Conditions:
 def beam_code(beam: Tensor) -> Tensor:
     """(batch, 3): geometric mean of the FWHMs in pixels; ln(maj / min) times cos 2 phi and sin 2 phi.
 
-    phi runs from +x to +y and is the angle of the major axis. A circular beam may be given by its width alone, (batch,);
-    width 0 means not asked.
+    phi runs from +x to +y and is the angle of the major axis. A circular beam may be given by its width alone,
+    (batch,); width 0 means not asked.
     """
     return F.pad(beam[:, None], (0, 2)) if beam.ndim == 1 else beam
 

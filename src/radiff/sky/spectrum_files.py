@@ -90,9 +90,13 @@ def _cards(spectrum: NoiseSpectrum) -> list[tuple[str, Any, str]]:
         ("FAINTSLP", None if faint is None else faint.slope, "slope of their differential counts"),
         ("FAINTLOW", None if faint is None else faint.low, "[rms] faintest peak"),
         ("FAINTHI", None if faint is None else faint.high, "[rms] brightest peak"),
-        ("RESLEVEL", None if residuals is None else residuals.level, "rms around a bright source over its peak"),
+        ("RESFLOOR", None if residuals is None else residuals.floor, "rms of residuals over that of the map"),
+        ("RESLEVEL", None if residuals is None else residuals.level, "the same at a source of peak 1 rms"),
+        ("RESPOWER", None if residuals is None else residuals.power, "power of the peak by which it grows"),
         ("RESSCALE", None if residuals is None else residuals.scale, "[beam] distance over which it falls"),
-        ("RESSLOPE", None if residuals is None else residuals.slope, "power by which it falls"),
+        ("RESPATCH", None if residuals is None else residuals.patch, "[beam] size of patches"),
+        ("RESSPRD", None if residuals is None else residuals.spread, "spread of ln(rms) of patches"),
+        ("RESTURN", None if residuals is None else residuals.turned, "part of unmasked islands turned into holes"),
         ("MODEERR", spectrum.error, "relative error of a mode"),
         ("ORIGIN", spectrum.origin[:60] or None, "where it comes from"),
     ]
@@ -156,7 +160,10 @@ def _about(header: Any) -> dict[str, Any]:
         "rms_spread": number("RMSSPRD") or 0.0,
         "rms_scale": number("RMSSCALE") or 16.0,
         "faint": _part(FaintSources, [number(k) for k in ("FAINTN", "FAINTSLP", "FAINTLOW", "FAINTHI")]),
-        "residuals": _part(Residuals, [number(k) for k in ("RESLEVEL", "RESSCALE", "RESSLOPE")]),
+        "residuals": _part(
+            Residuals,
+            [number(k) for k in ("RESFLOOR", "RESLEVEL", "RESPOWER", "RESSCALE", "RESPATCH", "RESSPRD", "RESTURN")],
+        ),
         "error": number("MODEERR") or 0.0,
         "origin": str(header.get("ORIGIN", "")),
         "notes": json.loads(str(header.get("NOTES", "{}"))),
@@ -246,7 +253,7 @@ class NoiseBank:
 
 _NUMBERS = (
     "RMSNOISE", "PIXSCALE", "BMAJ", "BMIN", "BPA", "FREQ", "RMSSPRD", "RMSSCALE", "FAINTN", "FAINTSLP", "FAINTLOW",
-    "FAINTHI", "RESLEVEL", "RESSCALE", "RESSLOPE", "MODEERR",
+    "FAINTHI", "RESFLOOR", "RESLEVEL", "RESPOWER", "RESSCALE", "RESPATCH", "RESSPRD", "RESTURN", "MODEERR",
 )  # fmt: skip
 
 

@@ -57,29 +57,48 @@ class FaintSources:
 
 @dataclass(frozen=True)
 class Residuals:
-    """What calibration and cleaning leave around a bright source: its rms is ``level`` of the peak, falling with
-    distance as ``(1 + distance / scale)^-slope``.
+    """What calibration and cleaning leave: noise of the same spectrum, patchy, and more around bright sources.
+
+    Its rms, in units of the map's, is ``floor`` everywhere and ``level peak^power exp(-(d / scale)^2 / 4)`` at a
+    distance d from a source of that peak (in units of the rms), whichever is more. It comes in patches: a lognormal
+    factor of mean square 1. So real maps have islands and holes that Gaussian noise has not, most of them beside bright
+    sources.
 
     Attributes
     ----------
-    level : float
-        Rms at the source over its peak; 1 / level is the dynamic range.
+    floor : float
+        Rms far from bright sources.
+    level, power : float
+        Rms at a source of peak 1, and how it grows with the peak.
     scale : float
-        Distance over which it starts to fall, in beams.
-    slope : float
+        Distance over which it falls, beams.
+    patch : float
+        Gaussian sigma of the size of patches, beams.
+    spread : float
+        Standard deviation of the logarithm of the patches' rms.
+    turned : float
+        Part of the islands that a finder would see, and that are in no mask, which are turned into holes: 1 where masks
+        hold all that is seen, spurious islands too; 0 where sidelobes are in no mask.
     """
 
-    level: float
-    scale: float = 5.0
-    slope: float = 1.0
+    floor: float = 0.0
+    level: float = 0.0
+    power: float = 0.4
+    scale: float = 16.0
+    patch: float = 2.0
+    spread: float = 1.0
+    turned: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.level < 1 and 0 < self.scale < math.inf and 0 <= self.slope < math.inf):
+        good = 0 <= self.floor < 0.9 and 0 <= self.level < math.inf and 0 <= self.power <= 1 and 0 <= self.spread <= 2
+        good = good and 0 <= self.turned <= 1
+        if not (good and 0 < self.scale < math.inf and 0 < self.patch < math.inf):
             raise InputError(
-                f"residuals of {self.level:g} of the peak over {self.scale:g} beams, slope {self.slope:g}: needed is a "
-                "level from 0 to 1, a positive scale and a slope of 0 or more"
+                f"residuals with floor {self.floor:g}, level {self.level:g}, power {self.power:g}, scale {self.scale:g}, "
+                f"patch {self.patch:g}, spread {self.spread:g}, turned {self.turned:g}: needed are a floor below 0.9, a "
+                "level of 0 or more, a power and a part turned from 0 to 1, a spread from 0 to 2, positive sizes in beams"
             )
 
-    def at(self, beams: npt.ArrayLike) -> Values:
-        """Rms over the source's peak at distances in beams."""
-        return np.asarray(self.level * (1.0 + np.asarray(beams, float) / self.scale) ** -self.slope)
+    def around(self, peak: float, beams: npt.ArrayLike) -> Values:
+        """Rms at distances in beams from a source of `peak`, in units of the map's rms."""
+        return np.asarray(self.level * peak**self.power * np.exp(-0.25 * (np.asarray(beams, float) / self.scale) ** 2))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from radiff.errors import InputError
 from radiff.evaluate.checks.reconstruction import Image
 from radiff.evaluate.checks.samples import Samples
-from radiff.masks import SourceObject
+from radiff.masks import AnnotateOptions, SourceObject
 
 BACKGROUNDS = ("none", "self", "self-masked", "other")
 
@@ -53,6 +53,10 @@ class Order:
     beam : float
         FWHM, pixels; 0: not asked.
     field : Field, optional
+    survey : str
+        Whose noise it is to have; empty: any.
+    edge_snr : float
+        Isophote that the mask was drawn at, in units of the rms; 0: its edges mean none.
     """
 
     mask: NDArray[np.integer]
@@ -62,6 +66,8 @@ class Order:
     peaks: Sequence[float] | None = None
     beam: float = 0.0
     field: Field | None = None
+    survey: str = ""
+    edge_snr: float = 0.0
 
 
 Draw = Callable[[Sequence[Order]], Iterable[Image]]
@@ -91,6 +97,8 @@ def sample_orders(samples: Samples, background: str = "none", seed: int = 0) -> 
             asked[k],
             samples.beams[k],
             None if source is None else field_of(samples, source, background),
+            samples.surveys[k],
+            AnnotateOptions().grow_snr,
         )
         for k, source in enumerate(sources)
     ]

@@ -1,0 +1,113 @@
+"""Jobs to signal-to-noise images by weights that know the sky's noise: sky + what the network adds to it.
+
+    picture = sky + w (network(start) - start)
+
+`start` is the Gaussian noise the network starts from, `sky` the same noise with all that makes it a sky (`prior`), and
+w is 1 at the objects and 0 a few beams away (`regions`): away from what is asked the picture is the sky itself, so that
+an empty field costs no network, and windows have no borders.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiff.generate.backdrop import Backdrop
+from radiff.generate.edges import EdgeStrength, hold_edges
+from radiff.generate.flux import bring_to_flux
+from radiff.generate.jobs import Job, Sampling
+from radiff.generate.prior import SkyLayers, backdrop_layers, make_layers, noise_for
+from radiff.generate.regions import Region, find_regions, whole
+from radiff.generate.windows import Window
+
+if TYPE_CHECKING:
+    from radiff.generate.networks import Networks
+
+USUAL = 128 * 128
+"""Pixels of a cutout: a batch of smaller windows holds more of them."""
+STRENGTH = EdgeStrength()
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """A window that is to be denoised: of which job, where, and what is asked."""
+
+    job: int
+    region: Region
+    window: Window
+
+
+def draw_sky(
+    networks: "Networks",
+    jobs: Sequence[Job],
+    sampling: Sampling,
+    batch_size: int,
+    unconditional: bool,
+    on_step: Callable[[], None] | None,
+) -> NDArray[np.float32]:
+    """Signal-to-noise images (batch, ny, nx) of jobs of one size."""
+    skies = [layers_of(job, sampling) for job in jobs]
+    images = [np.array(sky.picture) for sky in skies]
+    pieces = [
+        piece
+        for number in range(len(jobs))
+        for piece in _pieces(networks, jobs, skies, number, sampling, unconditional)
+    ]
+    for batch in _batches(pieces, batch_size):
+        made = networks.denoise([p.window for p in batch], sampling, batch_size, not unconditional, on_step)
+        for piece, image in zip(batch, made, strict=True):
+            start = skies[piece.job].start[piece.region.slices]
+            share = 1.0 if unconditional else piece.region.weight(jobs[piece.job].objects)
+            images[piece.job][piece.region.slices] += share * (image - start)
+    if not unconditional:
+        images = [_held(image, job, sky, sampling) for image, job, sky in zip(images, jobs, skies, strict=True)]
+    return np.stack(images)
+
+
+def layers_of(job: Job, sampling: Sampling) -> SkyLayers:
+    """The sky of a job without its sources."""
+    shape = (job.mask.shape[0], job.mask.shape[1])
+    if isinstance(job.backdrop, Backdrop):
+        return backdrop_layers(job.backdrop, job.seed, job.beam, sampling.keep_noise)
+    survey = str(job.sky.header.get("SURVEY", "")).strip() or None
+    spectrum = noise_for(job.noise, job.shape, job.seed, survey)
+    return make_layers(spectrum, shape, job.seed, job.objects, job.peaks)
+
+
+def _pieces(
+    networks: "Networks",
+    jobs: Sequence[Job],
+    skies: Sequence[SkyLayers],
+    number: int,
+    sampling: Sampling,
+    unconditional: bool,
+) -> Iterator[_Piece]:
+    job = jobs[number]
+    shape = (job.mask.shape[0], job.mask.shape[1])
+    everything = unconditional or not sampling.windows
+    for region in [whole(shape, job.objects)] if everything else find_regions(shape, job.objects):
+        window = networks.window_of(job, region, sampling, not unconditional)
+        yield _Piece(number, region, replace(window, start=skies[number].start[region.slices]))
+
+
+def _batches(pieces: Sequence[_Piece], batch_size: int) -> Iterator[list[_Piece]]:
+    """Windows of one shape together, as many as `batch_size` cutouts have pixels."""
+    groups: dict[tuple[int, int], list[_Piece]] = {}
+    for piece in pieces:
+        groups.setdefault(piece.region.shape, []).append(piece)
+    for (height, width), group in groups.items():
+        count = max(1, batch_size * max(1, USUAL // (height * width)))
+        for first in range(0, len(group), count):
+            yield group[first : first + count]
+
+
+def _held(image: NDArray[np.float32], job: Job, sky: SkyLayers, sampling: Sampling) -> NDArray[np.float32]:
+    """Edges brought to the isophote of the mask, then peaks to what is asked, where the sampler left them off it."""
+    edge = job.edge_snr if sampling.edge_snr is None else sampling.edge_snr
+    if edge > 0:
+        image = hold_edges(image, job.objects, sky.spectrum.autocovariance, job.seed, edge, STRENGTH)
+    if sampling.steer_peaks and job.peaks is not None and any(job.peaks):
+        image = np.asarray(bring_to_flux(image, job.objects, job.peaks, "peak"), np.float32)
+    return image
