@@ -134,7 +134,14 @@ def wake(network: "torch.nn.Module", deviation: float = 0.05) -> None:
             torch.nn.init.normal_(parameter, std=deviation)
 
 
-def tiny_weights(folder: Path, scaling: str = "snr-asinh", objective: str = "angle", context: int = 16) -> Path:
+def tiny_weights(
+    folder: Path,
+    scaling: str = "snr-asinh",
+    objective: str = "angle",
+    context: int = 16,
+    prior: str = "white",
+    beam_numbers: int = 1,
+) -> Path:
     """A weights folder of small random networks that samples in two steps; what they draw is noise of no meaning."""
     import torch
 
@@ -146,11 +153,12 @@ def tiny_weights(folder: Path, scaling: str = "snr-asinh", objective: str = "ang
     autoencoder = Autoencoder(AutoencoderConfig(channels=(8, 16)))
     autoencoder.latent_std.fill_(0.1)  # faint, where the scaling is linear: Gaussian latents are Gaussian noise
     sizes = {"channels": (32, 32), "layers": 1, "attention": (False, True), "head_width": 16, "context": context}
-    denoiser = Denoiser(DenoiserConfig(**sizes))
+    denoiser = Denoiser(DenoiserConfig(**sizes, beam_numbers=beam_numbers))
     wake(denoiser, 0.02)
     info = {
         "scaling": {"name": scaling},
         "diffusion": {"objective": objective},
+        "prior": {"name": prior},
         "sampling": {"sampler": "ddim" if objective in ("eps", "v") else "euler", "num_steps": 2},
     }
     parts = {
@@ -164,3 +172,10 @@ def tiny_weights(folder: Path, scaling: str = "snr-asinh", objective: str = "ang
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of `tiny_weights`."""
     return tiny_weights(tmp_path_factory.mktemp("weights") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def sky_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of `tiny_weights` whose diffusion starts from the noise of the sky, and that know elliptical beams."""
+    folder = tmp_path_factory.mktemp("sky-weights") / "tiny-sky"
+    return tiny_weights(folder, prior="sky", beam_numbers=3)

@@ -17,7 +17,9 @@ def scattered(shape, count, seed, side=(2, 12)):
     objects = []
     for k in range(count):
         size = int(random.integers(*side))
-        objects.append(square(f"S{k}", random.integers(shape[0] - size + 1), random.integers(shape[1] - size + 1), size))
+        objects.append(
+            square(f"S{k}", random.integers(shape[0] - size + 1), random.integers(shape[1] - size + 1), size)
+        )
     return objects
 
 
