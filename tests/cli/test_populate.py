@@ -46,7 +46,7 @@ def test_background(place):
     [
         ("--size", "300", "--size '300': give columns x rows, e.g. 2000x1500"),
         ("--center", "12h", "--center '12h': give ra,dec in deg, e.g. 150.1,-30"),
-        ("--beam", "6", "--beam '6': give maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30"),
+        ("--beam", "6,5", "--beam '6,5': give a FWHM or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30"),
     ],
 )
 def test_background_refuses(tmp_path, option, value, message):
@@ -187,7 +187,7 @@ def test_populate_by_a_catalog(place):
         (["--compact", "x"], "--compact 'x': give a number such as 200, a density such as 50/deg2, or counts"),
         (["--compact", "3", "--flux", "power", "--flux-range", "2:1"], "fluxes from 2 to 1 Jy; give --flux-range"),
         (["--compact", "3", "--flux", "power", "--flux-range", "1"], "--flux-range '1': give two numbers, low:high"),
-        (["--compact", "3", "--beam", "6,5"], "--beam '6,5': give maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30"),
+        (["--compact", "3", "--beam", "6,5"], "--beam '6,5': give a FWHM or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30"),
         (["--extended", "3"], "extended objects need stamps of that class"),
         (["--compact", "3", "--hdu", "4"], "has no HDU 4"),
         ([], "no object is asked for; give --compact, --extended or --spurious, or a --catalog"),

@@ -222,11 +222,15 @@ def _pair(text: str, option: str) -> tuple[float, float]:
 
 
 def parse_beam(text: str) -> "Beam":
-    """``maj,min,pa`` in arcsec, arcsec, deg."""
+    """One number, the FWHM of a round beam in arcsec, or ``maj,min,pa`` in arcsec, arcsec, deg."""
     from radiff.sky import Beam
 
     try:
-        maj, minor, pa = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"--beam {text!r}: give maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30") from error
-    return Beam(maj, minor, pa)
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        numbers = [numbers[0], numbers[0], 0.0]
+    if len(numbers) != 3:
+        raise InputError(f"--beam {text!r}: give a FWHM or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30")
+    return Beam(*numbers)

@@ -109,6 +109,11 @@ class Job:
         return replace(self, backdrop=shown.fitted((self.mask.shape[0], self.mask.shape[1])))
 
 
+def survey_of(job: Job) -> str | None:
+    """SURVEY of the header that an image is to have."""
+    return str(job.sky.header.get("SURVEY", "")).strip() or None
+
+
 def make_jobs(
     masks: Sequence[NDArray[np.uint8]],
     seeds: Sequence[int],

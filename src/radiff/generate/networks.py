@@ -26,11 +26,10 @@ from radiff.generate.steering import Fields, Guidance, Steering
 from radiff.generate.windows import Window
 from radiff.models.conditions import condition_planes, shape_code, veiled
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
-from radiff.models.openvino import OpenVinoDenoiser
+from radiff.models.openvino import OpenVinoDenoiser, choose_backend
 from radiff.models.precision import PRECISIONS, choose_precision
 from radiff.models.tiles import tiled
 
-BACKENDS = ("torch", "openvino")
 DECODED = (64, 12)
 """Latent pixels of a tile that is decoded at a time, and of the margin that it needs on each side."""
 LAYOUT: Any = {"memory_format": torch.channels_last}
@@ -77,10 +76,7 @@ class Networks:
 
     def _load(self) -> None:
         """Load the networks; an `InputError` where the backend cannot run them."""
-        if self.backend not in BACKENDS:
-            raise InputError(f"{self.backend!r} is no backend; there are: {', '.join(BACKENDS)}")
-        if self.backend == "openvino" and self.device.type != "cpu":
-            raise InputError("the backend 'openvino' runs on the device 'cpu' only")
+        self.backend = choose_backend(self.backend, self.device)
         dtype = torch.bfloat16 if self.precision == "bf16" and self.backend == "torch" else torch.float32
         self.autoencoder = load_autoencoder(self.folder).to(self.device, **LAYOUT)
         self.denoiser: Any = None

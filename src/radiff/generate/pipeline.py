@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop, BackdropFile
 from radiff.generate.flux import bring_to_flux
-from radiff.generate.jobs import Job, Sampling, batches, make_jobs, noises, one_each
+from radiff.generate.jobs import Job, Sampling, batches, make_jobs, noises, one_each, survey_of
 from radiff.generate.networks import Networks
+from radiff.generate.prior import from_bank
 from radiff.generate.sky import Sky
 from radiff.generate.steering import Guidance
 from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
@@ -42,9 +43,9 @@ class Generator(Networks):
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
     precision : str
-        ``fp32``, ``bf16`` or ``auto``: bf16 on a GPU, on a CPU whichever a trial of a few milliseconds finds faster.
+        ``fp32``, ``bf16`` or ``auto``: by a table of processors (`radiff.models.precision`).
     backend : str
-        ``torch``, or ``openvino`` (on a CPU; the extra ``fastcpu``).
+        ``auto``, ``torch``, or ``openvino`` (on a CPU; the extra ``fastcpu``).
 
     Examples
     --------
@@ -301,7 +302,7 @@ class Generator(Networks):
             "beam_pixels": round(job.beam, 4),
             "background": job.backdrop.mode if isinstance(job.backdrop, Backdrop) else "none",
             "background_image": job.backdrop.name if isinstance(job.backdrop, Backdrop) else "",
-            "noise": "bank" if job.noise is None else job.noise.origin,
+            "noise": self._noise_name(job),
             "peaks_exact": exact and job.peaks is not None and not bare,
             "rms_asked": sky.rms,
             "noise_before": float(noise),
@@ -311,6 +312,14 @@ class Generator(Networks):
         header = sky.header.copy()
         wcs = sky.make_wcs((snr.shape[0], snr.shape[1]))
         return Cutout(image, wcs, sky.beam, "Jy/beam", sky.rms, sky.background, header, provenance)
+
+    def _noise_name(self, job: Job) -> str:
+        """Where the noise of an image is from."""
+        if self.prior != "sky":
+            return "white"
+        if isinstance(job.backdrop, Backdrop):
+            return f"background {job.backdrop.name}".strip()
+        return (job.noise or from_bank(job.seed, survey_of(job))).origin
 
     def _digest(self) -> str:
         """The first sha256 of the denoiser's weights, to know them again."""

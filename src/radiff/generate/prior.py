@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from radiff.generate.backdrop import Backdrop
 from radiff.masks import SourceObject
+from radiff.masks.classes import SPURIOUS
 from radiff.sky import NoiseBank, NoiseField, NoiseSpectrum, Residuals
 from radiff.sky.spectrum_measure import spectrum_of_patches
 from radiff.sky.spectrum_patch import NoisePatch
@@ -27,6 +28,9 @@ RAY_SPREAD, RAY_WIDTH = 0.8, 4.0
 """Of what a bright source leaves by direction: spread of ln(rms), and Gaussian sigma in degrees."""
 PATCH_SHARE = 0.6
 """How much of the patches' unevenness (as a power) is in what a bright source leaves, beside its rays."""
+SPURIOUS_RMS, SPURIOUS_BEAMS = 0.8, 4.0
+"""Rms of the residuals about a spurious object, in units of the map's, and the distance over which it falls, in beams:
+it is one of them, and they come together."""
 ISLAND = 3.0
 """Isophote of islands, in units of the rms."""
 TURNED = (4.7, 5.2)
@@ -69,11 +73,16 @@ def noise_for(
         Draw among the spectra of this survey, where the bank has some.
     """
     if noise is None:
-        bank = NoiseBank.open()
-        noise = bank.draw(seed, survey if survey and survey.lower() in bank.surveys else None)
+        noise = from_bank(seed, survey)
     if shape is None or noise.shape is None:
         return noise
     return noise.with_shape(shape)
+
+
+def from_bank(seed: int, survey: str | None = None) -> NoiseSpectrum:
+    """The spectrum that a seed draws from the bank in the box: of a survey, where the bank has it, else of all."""
+    bank = NoiseBank.open()
+    return bank.draw(seed, survey if survey and survey.lower() in bank.surveys else None)
 
 
 def make_layers(
@@ -94,7 +103,7 @@ def make_layers(
         Peak of each of `objects`, in units of the rms; 0: not told.
     """
     start = NoiseField(spectrum, shape, seed).rows(0, shape[0])
-    picture = start
+    picture: NDArray[np.floating] = start
     if spectrum.rms_spread > 0 or (spectrum.faint is not None and spectrum.faint.per_beam > 0):
         picture = NoiseField(spectrum, shape, seed, wander=True, faint=True).rows(0, shape[0])
     residuals = spectrum.residuals
@@ -128,7 +137,10 @@ def make_residuals(
             beams = ndimage.distance_transform_edt(free) / beam
             around = residuals.around(peak, beams) * rays(shape, one, RAY_SPREAD, (seed, 15, number))
             rms = np.maximum(rms, around * milder)
-    return rms * NoiseField(replace(patchy, rms_spread=0.0), shape, other).rows(0, shape[0])
+        elif one.class_value == SPURIOUS:
+            beams = ndimage.distance_transform_edt(~one.pixels(shape)) / beam
+            rms = np.maximum(rms, SPURIOUS_RMS * np.exp(-0.25 * (beams / SPURIOUS_BEAMS) ** 2) * milder)
+    return np.asarray(rms * NoiseField(replace(patchy, rms_spread=0.0), shape, other).rows(0, shape[0]), float)
 
 
 def rays(shape: tuple[int, int], one: SourceObject, spread: float, seed: tuple[int, ...]) -> NDArray[np.float64]:

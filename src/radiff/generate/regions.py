@@ -66,12 +66,14 @@ class Region:
         return np.asarray(np.cos(0.5 * np.pi * fall) ** 2, np.float32)
 
 
-def whole(shape: tuple[int, int], objects: Sequence[SourceObject]) -> Region:
-    """All of an image as one window."""
-    return Region(0, shape[0], 0, shape[1], tuple(range(len(objects))))
+def whole(shape: tuple[int, int], objects: Sequence[SourceObject], numbers: Sequence[int] | None = None) -> Region:
+    """All of an image as one window, for all of the objects or some."""
+    return Region(0, shape[0], 0, shape[1], tuple(range(len(objects)) if numbers is None else numbers))
 
 
-def find_regions(shape: tuple[int, int], objects: Sequence[SourceObject]) -> list[Region]:
+def find_regions(
+    shape: tuple[int, int], objects: Sequence[SourceObject], numbers: Sequence[int] | None = None
+) -> list[Region]:
     """Windows of an image of `shape` (ny, nx), so that every object lies in one with its surroundings.
 
     Objects whose surroundings meet share a window; windows are square, of one of few sizes, where the image has room.
@@ -80,16 +82,19 @@ def find_regions(shape: tuple[int, int], objects: Sequence[SourceObject]) -> lis
     ----------
     shape : (ny, nx)
     objects : sequence of SourceObject
+    numbers : sequence of int, optional
+        Which of them, counted from 0; default: all.
 
     Returns
     -------
     list of Region
         None for an empty mask.
     """
-    boxes = [_Box(*_padded(one.bbox, shape), [number]) for number, one in enumerate(objects)]
+    chosen = range(len(objects)) if numbers is None else numbers
+    boxes = [_Box(*_padded(objects[number].bbox, shape), [number]) for number in chosen]
     regions = [_grown(box, shape) for box in _merged(boxes)]
     if sum(r.shape[0] * r.shape[1] for r in regions) > MOST_SHARE * shape[0] * shape[1]:
-        return [whole(shape, objects)]
+        return [whole(shape, objects, chosen)]
     return regions
 
 

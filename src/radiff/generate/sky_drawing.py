@@ -15,16 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.generate.backdrop import Backdrop
-from radiff.generate.edges import EdgeStrength, hold_edges
+from radiff.generate.edges import EDGE_SNR, EdgeStrength, hold_edges
 from radiff.generate.flux import bring_to_flux
-from radiff.generate.jobs import Job, Sampling
+from radiff.generate.jobs import Job, Sampling, survey_of
 from radiff.generate.prior import SkyLayers, backdrop_layers, make_layers, noise_for
 from radiff.generate.regions import Region, find_regions, whole
 from radiff.generate.windows import Window
+from radiff.masks.classes import SPURIOUS
 
 if TYPE_CHECKING:
     from radiff.generate.networks import Networks
 
+EXCURSION_SNR = 10.0
+"""Spurious objects up to this peak, in units of the rms, are made of the noise itself.
+
+They are excursions of noise and sidelobes that a finder took for a source, and that is how they are made: the sky's
+own noise is held above the isophote on the mask's pixels. The network draws small faint sources there, which are
+believed to be spurious half as often."""
 USUAL = 128 * 128
 """Pixels of a cutout: a batch of smaller windows holds more of them."""
 STRENGTH = EdgeStrength()
@@ -66,13 +73,18 @@ def draw_sky(
     return np.stack(images)
 
 
+def is_excursion(job: Job, number: int) -> bool:
+    """Whether an object is made of the noise itself, without the network: see `EXCURSION_SNR`."""
+    peak = 0.0 if job.peaks is None else job.peaks[number]
+    return job.objects[number].class_value == SPURIOUS and peak <= EXCURSION_SNR
+
+
 def layers_of(job: Job, sampling: Sampling) -> SkyLayers:
     """The sky of a job without its sources."""
     shape = (job.mask.shape[0], job.mask.shape[1])
     if isinstance(job.backdrop, Backdrop):
         return backdrop_layers(job.backdrop, job.seed, job.beam, sampling.keep_noise)
-    survey = str(job.sky.header.get("SURVEY", "")).strip() or None
-    spectrum = noise_for(job.noise, job.shape, job.seed, survey)
+    spectrum = noise_for(job.noise, job.shape, job.seed, survey_of(job))
     return make_layers(spectrum, shape, job.seed, job.objects, job.peaks)
 
 
@@ -86,8 +98,12 @@ def _pieces(
 ) -> Iterator[_Piece]:
     job = jobs[number]
     shape = (job.mask.shape[0], job.mask.shape[1])
-    everything = unconditional or not sampling.windows
-    for region in [whole(shape, job.objects)] if everything else find_regions(shape, job.objects):
+    drawn = [k for k in range(len(job.objects)) if not is_excursion(job, k)]
+    if unconditional or (drawn and not sampling.windows):
+        regions = [whole(shape, job.objects, drawn)]
+    else:
+        regions = find_regions(shape, job.objects, drawn)
+    for region in regions:
         window = networks.window_of(job, region, sampling, not unconditional)
         yield _Piece(number, region, replace(window, start=skies[number].start[region.slices]))
 
@@ -108,6 +124,9 @@ def _held(image: NDArray[np.float32], job: Job, sky: SkyLayers, sampling: Sampli
     edge = job.edge_snr if sampling.edge_snr is None else sampling.edge_snr
     if edge > 0:
         image = hold_edges(image, job.objects, sky.spectrum.autocovariance, job.seed, edge, STRENGTH)
+    else:  # a mask whose edges mean no isophote says still that something is there
+        noise = [one for k, one in enumerate(job.objects) if is_excursion(job, k)]
+        image = hold_edges(image, noise, sky.spectrum.autocovariance, job.seed, EDGE_SNR, STRENGTH)
     if sampling.steer_peaks and job.peaks is not None and any(job.peaks):
         image = np.asarray(bring_to_flux(image, job.objects, job.peaks, "peak"), np.float32)
     return image

@@ -94,9 +94,10 @@ class Residuals:
         good = good and 0 <= self.turned <= 1
         if not (good and 0 < self.scale < math.inf and 0 < self.patch < math.inf):
             raise InputError(
-                f"residuals with floor {self.floor:g}, level {self.level:g}, power {self.power:g}, scale {self.scale:g}, "
-                f"patch {self.patch:g}, spread {self.spread:g}, turned {self.turned:g}: needed are a floor below 0.9, a "
-                "level of 0 or more, a power and a part turned from 0 to 1, a spread from 0 to 2, positive sizes in beams"
+                f"residuals with floor {self.floor:g}, level {self.level:g}, power {self.power:g}, scale "
+                f"{self.scale:g}, patch {self.patch:g}, spread {self.spread:g}, turned {self.turned:g}: needed are a "
+                "floor below 0.9, a level of 0 or more, a power and a part turned from 0 to 1, a spread from 0 to 2, "
+                "and positive sizes in beams"
             )
 
     def around(self, peak: float, beams: npt.ArrayLike) -> Values:
