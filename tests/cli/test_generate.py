@@ -2,21 +2,23 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from scipy import ndimage
 from typer.testing import CliRunner
 
 import bad_inputs
 from conftest import tiny_weights
-from radiff.cli.generate import parse_beam, parse_guidance, parse_peak
+from radiff.cli.generate import parse_beam, parse_edges, parse_guidance, parse_peak
 from radiff.cli.main import app
 from radiff.data.collection import Collection
 from radiff.errors import InputError
 from radiff.generate import Guidance, pipeline, read_requests
 from radiff.masks import read_annotation, write_mask
-from radiff.sky import Beam, read_cutout
+from radiff.sky import Beam, NoiseBank, NoiseSpectrum, read_cutout, write_cutout
 
 RUNNER = CliRunner()
 
@@ -212,6 +214,154 @@ def test_backgrounds_that_there_are_not(run, folder, annotated, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+# ---------------------------------------------------------------- noise
+
+
+@pytest.fixture
+def sky(run, sky_weights):
+    """``sky(masks..., options...)``: as `run`, with weights that know the noise of the sky."""
+    return lambda *arguments, **more: run(*arguments, weights=sky_weights, **more)
+
+
+@pytest.fixture
+def spectrum(tmp_path):
+    """A file of a spectrum that no survey has, of the default beam."""
+    spectrum = NoiseSpectrum.from_beam(Beam(5.4, 5.4), 1.8, 2.0, origin="of a test")
+    return spectrum.write(tmp_path / "spectrum.fits")
+
+
+def images_of(out):
+    return {path.name: fits.getdata(path) for path in sorted((out / "generated" / "imgs").iterdir())}
+
+
+def noises_of(out):
+    return [told(path)["noise"] for path in sorted((out / "generated" / "imgs").iterdir())]
+
+
+def test_noise_of_the_bank_by_default(sky, folder, tmp_path):
+    assert sky(folder, "--seed", 3).exit_code == 0
+    assert noises_of(tmp_path / "out") == [NoiseBank.open().draw(seed).origin for seed in (3, 4, 5)]
+    made = told(tmp_path / "out" / "generated" / "imgs" / "a.fits")
+    assert (made["prior"], made["keep_noise"], made["edge_snr"]) == ("sky", False, None)
+
+
+def test_noise_of_a_spectrum(sky, folder, spectrum, tmp_path):
+    assert sky(folder, "--noise", spectrum).exit_code == 0
+    assert noises_of(tmp_path / "out") == ["of a test"] * 3
+    assert sky(folder, out=tmp_path / "other").exit_code == 0
+    here, there = images_of(tmp_path / "out"), images_of(tmp_path / "other")
+    assert all((here[name] != there[name]).mean() > 0.9 for name in here)
+
+
+@pytest.mark.parametrize("survey", ["first", "nvss"])
+def test_noise_of_a_survey(sky, folder, survey, tmp_path):
+    """Each image draws a field by its seed."""
+    assert sky(folder, "--noise", survey, "--seed", 5).exit_code == 0
+    bank = NoiseBank.open()
+    assert noises_of(tmp_path / "out") == [bank.draw(seed, survey).origin for seed in (5, 6, 7)]
+
+
+def test_noise_of_a_beam(sky, folder, tmp_path):
+    assert sky(folder, "--noise", "beam", "--beam", "7,6,20").exit_code == 0
+    assert noises_of(tmp_path / "out") == ["FT(beam)^1"] * 3
+
+
+def test_noise_measured_on_a_map(sky, folder, make_map, tmp_path):
+    write_cutout(tmp_path / "map.fits", make_map((300, 300)))
+    result = sky(folder, "--noise", tmp_path / "map.fits")
+    assert result.exit_code == 0, result.output
+    assert "noise measured on map.fits: " in result.stderr and "'radiff noise measure' keeps it" in result.stderr
+    assert noises_of(tmp_path / "out") == ["measured on map.fits"] * 3
+
+
+def test_two_answers_to_what_the_noise_is_like(sky, annotated, spectrum, tmp_path):
+    for more in (("--background", "self-masked"), ("--background-from", annotated)):
+        result = sky(annotated, "--noise", spectrum, *more)
+        assert refused(result, "", "--noise and a background image both say what the noise is like; leave one of them")
+    assert not (tmp_path / "out").exists()
+
+
+def test_noise_that_cannot_be_had(sky, folder, run, spectrum, tmp_path):
+    result = sky(folder, "--noise", tmp_path / "none.fits")
+    assert refused(
+        result, f"--noise '{tmp_path / 'none.fits'}' is no file and no survey; give a spectrum", "first, nvss"
+    )
+    assert refused(sky(folder, "--noise", "vlass"), "--noise 'vlass' is no file and no survey", "")
+    path = bad_inputs.constant(tmp_path)
+    assert refused(sky(folder, "--noise", path), path, "")
+    path = bad_inputs.not_fits(tmp_path)
+    assert refused(sky(folder, "--noise", path), path, "")
+    white = run(folder, "--noise", spectrum)
+    assert refused(white, "", "start from white noise and know no noise spectrum; leave out --noise")
+    assert not (tmp_path / "out").exists()
+
+
+def test_kept_noise(sky, annotated, tmp_path):
+    """Far from objects the pixels are those of the background; else they are new."""
+    for path in (annotated / "imgs").iterdir():  # else its rms is measured twice, with its sources and without
+        write_cutout(path, replace(read_cutout(path), rms=bad_inputs.RMS, background=0.0))
+    assert sky(annotated, "--background", "self-masked", "--keep-noise").exit_code == 0
+    assert sky(annotated, "--background", "self-masked", out=tmp_path / "anew").exit_code == 0
+    far = ndimage.distance_transform_edt(bad_inputs.class_mask() == 0) > 20
+    for k in range(3):
+        real = fits.getdata(annotated / "imgs" / f"i{k}.fits")
+        kept, anew = (
+            fits.getdata(out / "generated" / "imgs" / f"i{k}.fits") for out in (tmp_path / "out", tmp_path / "anew")
+        )
+        np.testing.assert_allclose(kept[far], real[far], atol=1e-3 * bad_inputs.RMS)
+        assert (anew - real)[far].std() > bad_inputs.RMS
+    made = told(tmp_path / "out" / "generated" / "imgs" / "i0.fits")
+    assert (made["keep_noise"], made["noise"]) == (True, "background i0.fits")
+    refusal = "--keep-noise is of a background image, and there is none: add --background or leave it out"
+    assert refused(sky(annotated, "--keep-noise", out=tmp_path / "none"), refusal, "")
+
+
+# ---------------------------------------------------------------- edges
+
+
+def lowest(out, name="a"):
+    """The lowest pixel of the compact and the extended object, in units of the rms."""
+    path = out / "generated" / "imgs" / f"{name}.fits"
+    image = fits.getdata(path) - read_cutout(path).background
+    return float(image[bad_inputs.class_mask() > 1].min() / told(path)["rms_asked"])
+
+
+def test_edges_are_held_where_asked(sky, folder, tmp_path):
+    """A random network draws no sources: only their edges are told to stand out."""
+    for said, edge in (("4", 4.0), ("off", 0.0), ("auto", None)):
+        out = tmp_path / said
+        assert sky(folder / "a.png", "--edges", said, out=out).exit_code == 0
+        assert told(out / "generated" / "imgs" / "a.fits")["edge_snr"] == edge
+    assert lowest(tmp_path / "4") > 3
+    assert lowest(tmp_path / "off") < 0
+    assert lowest(tmp_path / "auto") == lowest(tmp_path / "off")  # a picture says of no isophote
+
+
+def test_edges_are_held_as_the_annotation_says(sky, tmp_path):
+    path = bad_inputs.good_annotation(tmp_path / "in")
+    document = json.loads(path.read_text())
+    for classed_by, edge, held in (
+        ("", None, False),
+        ("catalog", None, True),
+        ("", 3.0, True),
+        ("catalog", 0.0, False),
+    ):
+        document |= {"classed_by": classed_by, "edge_snr": edge}
+        path.write_text(json.dumps({key: value for key, value in document.items() if value is not None}))
+        out = tmp_path / f"{classed_by}{edge}"
+        assert sky(path, out=out).exit_code == 0
+        assert (lowest(out, "good") > 2) is held, (classed_by, edge)
+    assert sky(path, "--edges", 3, out=tmp_path / "asked").exit_code == 0
+    assert lowest(tmp_path / "asked", "good") > 2
+
+
+@pytest.mark.parametrize("text", ["on", "0", "-3", "nan", "100", "3:5"])
+def test_edges_that_make_no_sense(sky, folder, text, tmp_path):
+    result = sky(folder, f"--edges={text}")
+    assert refused(result, f"--edges '{text}': give an isophote in units of the rms such as 3, off or auto", "")
+    assert not (tmp_path / "out").exists()
+
+
 # ---------------------------------------------------------------- other things
 
 
@@ -250,6 +400,31 @@ def test_a_stopped_run_goes_on(run, folder, tmp_path, monkeypatch):
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert run(folder, "--batch-size", 1, "--resume").exit_code == 0  # nothing is left to do
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_what_was_made_of_other_noise_is_made_again(sky, folder, spectrum, annotated, tmp_path):
+    """Of another spectrum, another isophote, another way with a background's noise."""
+    other = NoiseSpectrum.from_beam(Beam(5.4, 5.4), 1.8, 1.0, origin="of a test").write(tmp_path / "other.fits")
+    assert sky(folder, "--noise", spectrum).exit_code == 0
+    for more, left in (
+        (("--noise", spectrum), 0),
+        (("--noise", other), 3),
+        ((), 3),
+        (("--noise", spectrum, "--edges", 3), 3),
+        (("--noise", spectrum, "--edges", "off"), 3),
+    ):
+        result = sky(folder, *more, "--resume", "--dry-run")
+        assert result.stdout.startswith(f"would make {left} images ({3 - left} are made already)"), more
+    before = images_of(tmp_path / "out")
+    assert sky(folder, "--noise", other, "--resume").exit_code == 0
+    after = images_of(tmp_path / "out")
+    assert all((before[name] != after[name]).any() for name in before)
+    shown = ("--background", "self-masked")
+    assert sky(annotated, *shown, out=tmp_path / "shown").exit_code == 0
+    result = sky(annotated, *shown, "--keep-noise", "--resume", "--dry-run", out=tmp_path / "shown")
+    assert result.stdout.startswith("would make 3 images")
+    result = sky(annotated, *shown, "--resume", "--dry-run", out=tmp_path / "shown")
+    assert result.stdout.startswith("would make 0 images")
 
 
 def test_dry_run_writes_nothing(run, folder, tmp_path):
@@ -314,10 +489,13 @@ def test_a_bad_image_to_be_like(run, folder, tmp_path, name):
         (["--rms", -1], "a noise rms of -1 Jy/beam"),
         (["--beam", "wide"], "--beam 'wide': give the FWHM in arcsec"),
         (["--beam", "5,nan"], "both widths must be positive"),
+        (["--beam", "3"], "a beam of 1.67 pixels is asked for; the weights know beams of 2 to 8 pixels"),
+        (["--beam", "18"], "choose larger pixels, or regrid the mask"),
+        (["--beam", "10,4"], "a beam of 5.56 x 2.22 pixels is asked for; the weights know axis ratios from 0.45"),
         (["--sampler", "nonsense"], "'nonsense' is no sampler; there are: euler, heun, adams"),
         (["--device", "tpu"], "'tpu' is no device"),
         (["--precision", "fp8"], "'fp8' is no precision; there are: auto, fp32, bf16"),
-        (["--backend", "jax"], "'jax' is no backend; there are: torch, openvino"),
+        (["--backend", "jax"], "'jax' is no backend; there are: auto, torch, openvino"),
         (["--steps", 1001], "num_steps is 1001; it must be from 1 to 1000"),
         (["--background", "mine"], "--background mine: there are none, self, self-masked, other"),
         (
@@ -412,6 +590,11 @@ def test_peaks():
     assert parse_peak("5:100") == (5.0, 100.0)
     assert parse_peak("7:7") == (7.0, 7.0)
     assert parse_peak("real") == "real"
+
+
+def test_edges():
+    assert parse_edges("auto") is None and parse_edges("off") == 0.0
+    assert parse_edges("3") == 3.0 and parse_edges("4.5") == 4.5
 
 
 def test_guidances():

@@ -1,4 +1,4 @@
-"""The sky without its sources: noise of the spectrum asked for, what bright sources leave, and backgrounds taken apart."""
+"""The sky without its sources: noise of a spectrum, what bright sources leave, backgrounds taken apart."""
 
 import math
 from dataclasses import replace
@@ -126,7 +126,7 @@ def ring_rms(residuals, peak, seeds=300, shape=(96, 96)):
 
 
 def test_residuals_have_the_rms_of_their_formula():
-    """Rays and patches have a mean square of 1, so the mean over many fields is the formula's, to the scatter of 300."""
+    """Rays and patches have a mean square of 1: many fields together have the formula's, to the scatter of 300."""
     made, expected = ring_rms(replace(LEFT, floor=0.001), 1000.0)
     np.testing.assert_allclose(made, expected, rtol=0.1)
 

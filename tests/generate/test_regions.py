@@ -119,7 +119,7 @@ def test_the_weight_by_the_distance():
     (region,) = find_regions((512, 512), objects)
     weight = region.weight(objects)
     assert weight.dtype == np.float32 and weight.shape == region.shape
-    there = np.argwhere(stamp) + (50 - region.y0, 60 - region.x0)
+    there = np.argwhere(stamp) + np.array([50 - region.y0, 60 - region.x0])
     y, x = np.indices(region.shape)
     distance = np.sqrt(((y[..., None] - there[:, 0]) ** 2 + (x[..., None] - there[:, 1]) ** 2).min(-1))
     assert (weight[distance <= FULL] == 1).all()
