@@ -104,6 +104,26 @@ def test_fitted_to_a_mask_by_its_middle(shape):
     np.testing.assert_array_equal(fitted, wide[y0 : y0 + shape[0], x0 : x0 + shape[1]])
 
 
+def test_the_mask_of_its_sources_is_fitted_along(image, mask):
+    """So that no noise is measured on them; all else stays."""
+    backdrop = Backdrop.of(image, mask, "self", name="a.fits")
+    np.testing.assert_array_equal(backdrop.mask > 0, mask > 0)
+    fitted = backdrop.fitted((64, 64))
+    np.testing.assert_array_equal(fitted.mask > 0, mask[16:80, 32:96] > 0)
+    np.testing.assert_array_equal(fitted.snr, backdrop.snr[16:80, 32:96])
+    told = [(one.mode, one.rms, one.level, one.name) for one in (backdrop, fitted)]
+    assert told[0] == told[1]
+    larger = backdrop.fitted((200, 300))
+    assert larger.mask.shape == larger.snr.shape == (200, 300)
+    assert larger.snr[larger.mask == 0].max() < 6 < larger.snr.max()
+    assert Backdrop(backdrop.snr).fitted((64, 64)).mask is None
+
+
+def test_blank_pixels_count_as_sources(image, mask):
+    image[:10] = np.nan
+    assert (Backdrop.of(image, mask).mask[:10] > 0).all()
+
+
 # ---------------------------------------------------------------- files
 
 

@@ -27,9 +27,11 @@ from radiff.generate import (
     read_requests,
     write_generated,
 )
-from radiff.masks import read_annotation, write_mask
+from radiff.generate.edges import EDGE_SNR
+from radiff.generate.requests import isophote
+from radiff.masks import Annotation, read_annotation, write_mask
 from radiff.masks.draw import demo_masks
-from radiff.sky import Beam, read_cutout, write_cutout
+from radiff.sky import Beam, NoiseSpectrum, read_cutout, write_cutout
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,44 @@ def test_a_fits_mask_takes_its_own_wcs_and_beam(tmp_path):
     assert request.sky.beam == Beam(9.0, 5.4, 0.0)
     assert request.sky.wcs.wcs.crval[0] == 150.0
     assert request.sky.rms == 1.5e-4
+
+
+@pytest.mark.parametrize(
+    ("meta", "edge"),
+    [
+        ({}, 0.0),
+        ({"classed_by": "hand"}, 0.0),
+        ({"classed_by": "catalog"}, EDGE_SNR),  # of 'radiff annotate', before it said so
+        ({"classed_by": "shape"}, EDGE_SNR),
+        ({"classed_by": "shape", "edge_snr": 2.5}, 2.5),
+        ({"edge_snr": 4}, 4.0),
+        ({"edge_snr": 0}, 0.0),
+        ({"classed_by": "catalog", "edge_snr": 0.0}, 0.0),
+        ({"edge_snr": -1.0}, 0.0),
+        ({"edge_snr": "three"}, 0.0),
+        ({"edge_snr": None, "classed_by": "catalog"}, 0.0),
+        ({"edge_snr": 1e9}, 0.0),
+    ],
+)
+def test_the_isophote_of_a_mask_is_what_its_annotation_says(meta, edge):
+    annotation = Annotation([], (64, 64), meta=meta)
+    assert isophote(annotation) == edge
+    request = Request("m", np.zeros((64, 64), np.uint8), Sky(), annotation=annotation)
+    assert request.edge_snr == edge and arguments([request])["edges"] == [edge]
+
+
+def test_masks_without_an_annotation_say_of_no_isophote(requests):
+    assert arguments(requests)["edges"] == [0.0] * 5
+    assert arguments(requests)["noise"] == [None] * 5
+
+
+def test_the_noise_of_each_request_is_asked_for(requests):
+    spectrum = NoiseSpectrum.from_beam(Beam(5.4, 5.4), 1.8)
+    chosen = [replace(one, noise=spectrum if k == 2 else None) for k, one in enumerate(requests)]
+    assert [one is spectrum for one in arguments(chosen)["noise"]] == [False, False, True, False, False]
+    assert [one is spectrum for one in arguments(prepare_requests(chosen, 5, 2))["noise"]] == [
+        *[False] * 4, True, True, *[False] * 4
+    ]  # fmt: skip
 
 
 def test_collections_by_split(tmp_path, generator, requests):

