@@ -106,8 +106,7 @@ def cases(options: argparse.Namespace, images: ImageSet, ours: Reference) -> Ite
     for folder in options.made:
         # with a limit, a made image's real one may be missing: it is left out, and said so
         pairing = pair_stacks(images, real, folder, workers=options.workers)
-        place = {id(o): k for k, o in enumerate(real.objects)}
-        asked = None if spectra is None else [spectra[place[id(o)]] for o in pairing.real.objects]
+        asked = None if spectra is None else [spectra[k] for k in pairing.places]
         yield str(folder), Case(ours, pairing.real, pairing.made, asked), pairing.left_out
 
 

@@ -21,7 +21,7 @@ from radiff.data.collection import Row, write_pair
 from radiff.data.messages import collected_warnings
 from radiff.errors import InputError
 from radiff.files import make_folder, write_json
-from radiff.generate import Backdrop, Generator, Sky
+from radiff.generate import EDGE_SNR, Backdrop, Generator, Sky
 from radiff.masks import CLASSES, Annotation, SourceObject, objects_to_mask, write_yolo
 from radiff.models.io import read_manifest
 from radiff.parallel import progress_bar
@@ -262,6 +262,8 @@ class _Work:
             backdrops=backdrops,
             beams=[self.real.images[plan.sky].beam for plan in plans],
             objects=[plan.objects for plan in plans],
+            # labels that are found on the image follow its edges; those asked for need edges that follow them
+            edges=[EDGE_SNR if options.gate.labels == "asked" else 0.0] * len(plans),
             detail=options.detail,
             num_steps=options.num_steps,
             batch_size=options.batch_size,

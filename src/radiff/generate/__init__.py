@@ -1,6 +1,7 @@
 """Masks in, calibrated cutouts out: the pipeline, what is asked of it, and its files."""
 
 from radiff.generate.backdrop import MODES, Backdrop, BackdropFile, others
+from radiff.generate.edges import EDGE_SNR
 from radiff.generate.flux import bring_to_flux
 from radiff.generate.pictures import draw_quicklook
 from radiff.generate.pipeline import Generator, Sampling
@@ -21,6 +22,7 @@ from radiff.generate.sky import Sky, measure_noise, peaks_image
 from radiff.generate.steering import Guidance
 
 __all__ = [
+    "EDGE_SNR",
     "MODES",
     "Backdrop",
     "BackdropFile",

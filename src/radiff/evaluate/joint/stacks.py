@@ -140,11 +140,14 @@ class Pairing:
         Of one length.
     left_out : list of str
         Made images that could not be used, and why.
+    places : list of int
+        Which of all real images each of `real` is.
     """
 
     real: Stack
     made: Stack
     left_out: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
 
 
 def read_stack(images: ImageSet, workers: int | None = 1) -> Stack:
@@ -222,7 +225,7 @@ def pair_stacks(
     placed = replace(
         made, surveys=beside.surveys, groups=beside.groups, scale=scale, shift=shift, sampled=sampled, name=str(folder)
     )
-    return Pairing(beside, placed, failed)
+    return Pairing(beside, placed, failed, first)
 
 
 def _asked(real: Row | Picture, made: Picture) -> tuple[float, float, float]:
