@@ -43,7 +43,7 @@ class EdgeStrength:
     """
 
     inside: float = 1.0
-    outside: float = 0.9
+    outside: float = 0.97
     margin: float = 0.3
 
 

@@ -31,6 +31,8 @@ PATCH_SHARE = 0.6
 SPURIOUS_RMS, SPURIOUS_BEAMS = 0.8, 4.0
 """Rms of the residuals about a spurious object, in units of the map's, and the distance over which it falls, in beams:
 it is one of them, and they come together."""
+UV_EDGE = 3e-4
+"""Part of the strongest mode below which a mode of the noise is taken to lie beyond the longest baselines."""
 ISLAND = 3.0
 """Isophote of islands, in units of the rms."""
 TURNED = (4.7, 5.2)
@@ -128,19 +130,25 @@ def make_residuals(
     other = int(np.random.SeedSequence((seed, 14)).generate_state(1)[0])
     patchy = replace(spectrum, rms_spread=residuals.spread, rms_scale=residuals.patch * beam, faint=None)
     patches = NoiseField(patchy, shape, other).rms(0, shape[0])
-    rms = residuals.floor * patches
     milder = patches**PATCH_SHARE * math.exp(PATCH_SHARE * (1 - PATCH_SHARE) * residuals.spread**2)  # mean square 1
+    plain = replace(patchy, rms_spread=0.0)
+    left = residuals.floor * patches * NoiseField(plain, shape, other).rows(0, shape[0])
+    around = np.zeros(shape)
     for number, (one, peak) in enumerate(zip(objects, peaks or [0.0] * len(objects), strict=True)):
+        if peak < BRIGHT_SNR and one.class_value != SPURIOUS:
+            continue
+        beams = ndimage.distance_transform_edt(~one.pixels(shape)) / beam
         if peak >= BRIGHT_SNR:
-            free = np.ones(shape, bool)
-            free[one.slices] &= ~one.stamp
-            beams = ndimage.distance_transform_edt(free) / beam
-            around = residuals.around(peak, beams) * rays(shape, one, RAY_SPREAD, (seed, 15, number))
-            rms = np.maximum(rms, around * milder)
-        elif one.class_value == SPURIOUS:
-            beams = ndimage.distance_transform_edt(~one.pixels(shape)) / beam
-            rms = np.maximum(rms, SPURIOUS_RMS * np.exp(-0.25 * (beams / SPURIOUS_BEAMS) ** 2) * milder)
-    return np.asarray(rms * NoiseField(replace(patchy, rms_spread=0.0), shape, other).rows(0, shape[0]), float)
+            around = np.maximum(
+                around, residuals.around(peak, beams) * rays(shape, one, RAY_SPREAD, (seed, 15, number))
+            )
+        else:
+            around = np.maximum(around, SPURIOUS_RMS * np.exp(-0.25 * (beams / SPURIOUS_BEAMS) ** 2))
+    if not around.any():
+        return np.asarray(left, float)
+    measured = plain.power / (plain.power + UV_EDGE * plain.power.max())  # no baseline reaches beyond the noise's own
+    grain = replace(plain, power=plain.power**residuals.colour * measured)
+    return np.asarray(left + around * milder * NoiseField(grain, shape, other + 1).rows(0, shape[0]), float)
 
 
 def rays(shape: tuple[int, int], one: SourceObject, spread: float, seed: tuple[int, ...]) -> NDArray[np.float64]:

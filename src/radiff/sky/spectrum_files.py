@@ -96,6 +96,7 @@ def _cards(spectrum: NoiseSpectrum) -> list[tuple[str, Any, str]]:
         ("RESSCALE", None if residuals is None else residuals.scale, "[beam] distance over which it falls"),
         ("RESPATCH", None if residuals is None else residuals.patch, "[beam] size of patches"),
         ("RESSPRD", None if residuals is None else residuals.spread, "spread of ln(rms) of patches"),
+        ("RESCOLOR", None if residuals is None else residuals.colour, "power of the spectrum that is theirs"),
         ("RESTURN", None if residuals is None else residuals.turned, "part of unmasked islands turned into holes"),
         ("MODEERR", spectrum.error, "relative error of a mode"),
         ("ORIGIN", spectrum.origin[:60] or None, "where it comes from"),
@@ -162,7 +163,10 @@ def _about(header: Any) -> dict[str, Any]:
         "faint": _part(FaintSources, [number(k) for k in ("FAINTN", "FAINTSLP", "FAINTLOW", "FAINTHI")]),
         "residuals": _part(
             Residuals,
-            [number(k) for k in ("RESFLOOR", "RESLEVEL", "RESPOWER", "RESSCALE", "RESPATCH", "RESSPRD", "RESTURN")],
+            [
+                number(k)
+                for k in ("RESFLOOR", "RESLEVEL", "RESPOWER", "RESSCALE", "RESPATCH", "RESSPRD", "RESCOLOR", "RESTURN")
+            ],
         ),
         "error": number("MODEERR") or 0.0,
         "origin": str(header.get("ORIGIN", "")),
@@ -253,7 +257,7 @@ class NoiseBank:
 
 _NUMBERS = (
     "RMSNOISE", "PIXSCALE", "BMAJ", "BMIN", "BPA", "FREQ", "RMSSPRD", "RMSSCALE", "FAINTN", "FAINTSLP", "FAINTLOW",
-    "FAINTHI", "RESFLOOR", "RESLEVEL", "RESPOWER", "RESSCALE", "RESPATCH", "RESSPRD", "RESTURN", "MODEERR",
+    "FAINTHI", "RESFLOOR", "RESLEVEL", "RESPOWER", "RESSCALE", "RESPATCH", "RESSPRD", "RESCOLOR", "RESTURN", "MODEERR",
 )  # fmt: skip
 
 

@@ -76,6 +76,9 @@ class Residuals:
         Gaussian sigma of the size of patches, beams.
     spread : float
         Standard deviation of the logarithm of the patches' rms.
+    colour : float
+        Power of the spectrum that is theirs around bright sources: 1 as the noise, 0 white. Sidelobes of long baselines
+        are finer than the noise.
     turned : float
         Part of the islands that a finder would see, and that are in no mask, which are turned into holes: 1 where masks
         hold all that is seen, spurious islands too; 0 where sidelobes are in no mask.
@@ -87,17 +90,18 @@ class Residuals:
     scale: float = 16.0
     patch: float = 2.0
     spread: float = 1.0
+    colour: float = 0.3
     turned: float = 1.0
 
     def __post_init__(self) -> None:
         good = 0 <= self.floor < 0.9 and 0 <= self.level < math.inf and 0 <= self.power <= 1 and 0 <= self.spread <= 2
-        good = good and 0 <= self.turned <= 1
+        good = good and 0 <= self.turned <= 1 and 0 <= self.colour <= 1
         if not (good and 0 < self.scale < math.inf and 0 < self.patch < math.inf):
             raise InputError(
                 f"residuals with floor {self.floor:g}, level {self.level:g}, power {self.power:g}, scale "
                 f"{self.scale:g}, patch {self.patch:g}, spread {self.spread:g}, turned {self.turned:g}: needed are a "
-                "floor below 0.9, a level of 0 or more, a power and a part turned from 0 to 1, a spread from 0 to 2, "
-                "and positive sizes in beams"
+                "floor below 0.9, a level of 0 or more, a power, a colour and a part turned from 0 to 1, a spread from "
+                "0 to 2, and positive sizes in beams"
             )
 
     def around(self, peak: float, beams: npt.ArrayLike) -> Values:
