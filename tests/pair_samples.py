@@ -51,7 +51,10 @@ def known_collection(root) -> Collection:
 
 
 class Drawer:
-    """Stands in for a `radiff.generate.Generator`: each object as a plateau of its mask smoothed, at the peak asked."""
+    """Stands in for a `radiff.generate.Generator`: each object as a plateau of its mask smoothed, at the peak asked.
+
+    `made` are the seeds it was given, `edges` the isophotes that it was to hold.
+    """
 
     precision, backend = "fp32", "torch"
     device = type("Device", (), {"type": "cpu"})()
@@ -59,9 +62,10 @@ class Drawer:
 
     def __init__(self, wrong=()):
         self.wrong = set(wrong)
-        self.made = []
+        self.made, self.edges = [], []
 
-    def iterate(self, masks, seeds, *, sky, peaks, objects, backdrops, beams, detail, num_steps, batch_size):
+    def iterate(self, masks, seeds, *, sky, peaks, objects, backdrops, beams, edges, detail, num_steps, batch_size):
+        self.edges.extend(edges)
         for mask, seed, one, asked, items, _ in zip(masks, seeds, sky, peaks, objects, backdrops, strict=True):
             self.made.append(seed)
             snr = noise((3, seed), mask.shape[0])

@@ -25,6 +25,7 @@ from radiff.augment import (
 from radiff.data.collection import Collection
 from radiff.data.stats import splits_table
 from radiff.errors import InputError
+from radiff.generate import EDGE_SNR
 from radiff.masks import read_yolo
 
 FREE = GateOptions(0.0, 0.0, 0.0, False, "asked")
@@ -67,6 +68,14 @@ def test_peaks_and_noise_are_those_asked_for(real, tmp_path, drawer):
             if not one.touches_edge(image.shape):
                 # the noise of a pair is measured anew, on 64 x 64 pixels
                 assert float(image.image[one.slices][one.stamp].max()) / row.rms == pytest.approx(25, rel=0.03)
+
+
+@pytest.mark.parametrize(("labels", "edge"), [("asked", EDGE_SNR), ("found", 0.0)])
+def test_edges_are_held_where_the_labels_are_those_asked_for(real, tmp_path, drawer, labels, edge):
+    """Labels that are found follow the image's own edges."""
+    gate = GateOptions(0.0, 0.0, 0.0, False, labels)
+    augment(real, composed(real), drawer, tmp_path, AugmentOptions(4, batch_size=4, gate=gate))
+    assert len(drawer.edges) == len(drawer.made) and set(drawer.edges) == {edge}
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(real, tmp_path):
