@@ -221,7 +221,7 @@ def test_objects_keep_their_own_pixels():
 
 
 def test_few_islands_are_left_to_a_finder():
-    """Around a source of 1,000 rms, more than half of what a finder would see is gone, and the holes are still there."""
+    """Around a source of 1,000 rms, half of what a finder would see is gone, and the holes are still there."""
     visible = replace(SPECTRUM, residuals=LEFT)
     hidden = replace(SPECTRUM, residuals=replace(LEFT, turned=1.0))
     one = square(46, 46)
