@@ -110,9 +110,11 @@ def generate(
     Noise: every image starts from noise with the power spectrum of a sky, its stripes, hatches and grain. --noise takes
     that of any telescope: see 'radiff noise --help'. The spectrum is brought to the beam of the image in pixels.
 
-    Examples: radiff generate collection --split val --limit 50 -o synthetic --seed 1
-    radiff generate collection --split val --background self-masked --peak-snr real --exact -o synthetic
-    radiff generate masks/ --noise mymap.fits --like mymap.fits --peak-snr 5:100 -o synthetic
+    \b
+    Examples:
+      radiff generate collection --split val --limit 50 -o synthetic --seed 1
+      radiff generate collection --split val --background self-masked --peak-snr real --exact -o synthetic
+      radiff generate masks/ --noise mymap.fits --like mymap.fits --peak-snr 5:100 -o synthetic
     """
     from radiff import generate as room
     from radiff.parallel import track

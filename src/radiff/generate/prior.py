@@ -28,7 +28,7 @@ RAY_SPREAD, RAY_WIDTH = 0.8, 4.0
 """Of what a bright source leaves by direction: spread of ln(rms), and Gaussian sigma in degrees."""
 PATCH_SHARE = 0.6
 """How much of the patches' unevenness (as a power) is in what a bright source leaves, beside its rays."""
-SPURIOUS_RMS, SPURIOUS_BEAMS = 0.8, 4.0
+SPURIOUS_RMS, SPURIOUS_BEAMS = 0.6, 4.0
 """Rms of the residuals about a spurious object, in units of the map's, and the distance over which it falls, in beams:
 it is one of them, and they come together."""
 UV_EDGE = 3e-4
@@ -132,18 +132,19 @@ def make_residuals(
     patches = NoiseField(patchy, shape, other).rms(0, shape[0])
     milder = patches**PATCH_SHARE * math.exp(PATCH_SHARE * (1 - PATCH_SHARE) * residuals.spread**2)  # mean square 1
     plain = replace(patchy, rms_spread=0.0)
-    left = residuals.floor * patches * NoiseField(plain, shape, other).rows(0, shape[0])
+    everywhere = residuals.floor * patches
     around = np.zeros(shape)
     for number, (one, peak) in enumerate(zip(objects, peaks or [0.0] * len(objects), strict=True)):
         if peak < BRIGHT_SNR and one.class_value != SPURIOUS:
             continue
         beams = ndimage.distance_transform_edt(~one.pixels(shape)) / beam
         if peak >= BRIGHT_SNR:
-            around = np.maximum(
-                around, residuals.around(peak, beams) * rays(shape, one, RAY_SPREAD, (seed, 15, number))
-            )
+            near = residuals.around(peak, beams) * rays(shape, one, RAY_SPREAD, (seed, 15, number))
+            around = np.maximum(around, near)
         else:
-            around = np.maximum(around, SPURIOUS_RMS * np.exp(-0.25 * (beams / SPURIOUS_BEAMS) ** 2))
+            near = SPURIOUS_RMS * np.exp(-0.25 * (beams / SPURIOUS_BEAMS) ** 2)
+            everywhere = np.maximum(everywhere, near * milder)
+    left = everywhere * NoiseField(plain, shape, other).rows(0, shape[0])
     if not around.any():
         return np.asarray(left, float)
     measured = plain.power / (plain.power + UV_EDGE * plain.power.max())  # no baseline reaches beyond the noise's own
