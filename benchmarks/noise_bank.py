@@ -41,7 +41,7 @@ ABOUT = {
         "frequency": 1.4e9,
         "rms_spread": 0.053,
         "faint": FaintSources(0.003, 2.0, 1.5, 3.8),
-        "residuals": Residuals(0.15, 0.016, 0.5, 16.0, 2.0, 1.0, 0.2, 1.0),
+        "residuals": Residuals(0.13, 0.0135, 0.5, 16.0, 2.0, 1.0, 0.2, 1.0),
     },
     "NVSS": {
         "pixel_scale": 15.0,
@@ -49,7 +49,7 @@ ABOUT = {
         "frequency": 1.4e9,
         "rms_spread": 0.088,
         "faint": FaintSources(0.013, 2.0, 1.5, 4.0),
-        "residuals": Residuals(0.17, 0.016, 0.5, 16.0, 2.0, 1.0, 0.2, 0.0),
+        "residuals": Residuals(0.15, 0.0135, 0.5, 16.0, 2.0, 1.0, 1.0, 0.0),
     },
 }
 SCALES = {"FIRST": 16.0, "NVSS": 9.7}

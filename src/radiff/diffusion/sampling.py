@@ -7,6 +7,7 @@ random generator of its own, on the CPU, so that its noise does not depend on th
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -82,6 +83,16 @@ def sample(
     if sampler in ("euler", "heun", "adams"):
         return _along_the_angle(velocity, noise, sampler, num_steps, on_step, last_angle)
     return _by_schedule(velocity, noise, sampler, num_steps, generators, on_step, last_angle)
+
+
+@lru_cache(maxsize=64)
+def null_response(sampler: str, num_steps: int, last_angle: float = math.pi / 2) -> float:
+    """What a sampler leaves of noise where the velocity is 0: 1 for steps along the angle, less for other paths.
+
+    Samplers of diffusers keep their estimates of image and noise through a step, and lose the cosine of each step.
+    """
+    one = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+    return float(sample(lambda x, _: torch.zeros_like(x), one, sampler, num_steps, None, None, last_angle))
 
 
 def _along_the_angle(

@@ -14,7 +14,7 @@ from torch import Tensor
 from radiff.data.pack import peak_code
 from radiff.data.scaling import make_scaling
 from radiff.diffusion.objectives import DiffusionConfig, Objective
-from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
+from radiff.diffusion.sampling import SAMPLERS, initial_noise, null_response, sample
 from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop
 from radiff.generate.jobs import Job, Sampling, noises
@@ -188,6 +188,11 @@ class Networks:
             scaled = self.decode(latents)[:, 0].float().cpu().numpy()
         with np.errstate(over="ignore"):  # `_finish` looks
             return self.scaling.inverse(scaled, 0.0, 1.0) if self.scaling.invertible else scaled
+
+    def nothing(self, start: NDArray[np.float32], sampling: Sampling) -> NDArray[np.float32]:
+        """What the sampler makes of noise (h, w), in units of its rms, where the network's velocity is 0."""
+        left = null_response(sampling.sampler, sampling.num_steps, self.objective.last_angle)
+        return np.asarray(self.scaling.inverse(left * self.scaling.forward(start, 0.0, 1.0), 0.0, 1.0), np.float32)
 
     def _noise(self, windows: Sequence[Window]) -> tuple[Tensor, list[torch.Generator]]:
         """What diffusion starts from: latents of each window's own noise, or white ones of its seed."""
