@@ -14,7 +14,7 @@ from conftest import tiny_weights
 from radiff.errors import InputError
 from radiff.generate import Backdrop, Generator, Guidance, Sky
 from radiff.generate.prior import make_layers, noise_for, split_backdrop
-from radiff.generate.regions import REACH
+from radiff.generate.regions import REACH, whole
 from radiff.masks import mask_to_objects
 from radiff.sky import Beam, NoiseBank, NoiseSpectrum
 
@@ -104,6 +104,18 @@ def test_away_from_objects_the_picture_is_the_sky_to_the_bit(generator, masks):
         np.testing.assert_array_equal(made[far], sky[far])
         if mask.any():
             assert np.abs(made - sky)[mask > 0].max() > 1e-3 * RMS
+
+
+@pytest.mark.parametrize("windows", [True, False])
+def test_what_the_network_adds_to_its_start_is_added_to_the_sky(generator, masks, windows, monkeypatch):
+    """sky + w (network(start) - start), of a network that adds 10 rms to all it is given."""
+    monkeypatch.setattr(generator, "denoise", lambda pieces, *more: np.stack([one.start + 10.0 for one in pieces]))
+    for seed, mask in enumerate(masks):
+        objects = mask_to_objects(mask)
+        made = generator(mask, seed=seed, rms=RMS, windows=windows).image
+        added = 10.0 * whole(mask.shape, objects).weight(objects)
+        np.testing.assert_allclose(made, sky_of(mask, seed) + RMS * added, atol=1e-5 * RMS)
+        assert (added[mask > 0] == 10.0).all()
 
 
 def test_windows_or_whole_images_agree_away_from_objects(generator, masks):
