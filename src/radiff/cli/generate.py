@@ -153,7 +153,7 @@ def generate(
     if noise is not None:
         like_sky = requests[0].sky if requests else room.Sky()
         source = open_noise(noise, say, like_sky.beam, like_sky.pixel_scale)
-        requests = [dataclasses.replace(one, noise=source.draw(one.seed)) for one in requests]
+        requests = room.with_noise(requests, source, own_beam=asked_beam is None and like is None, own_rms=rms is None)
     options: dict[str, Any] = {
         "sampler": sampler,
         "num_steps": steps,

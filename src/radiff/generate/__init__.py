@@ -3,6 +3,7 @@
 from radiff.generate.backdrop import MODES, Backdrop, BackdropFile, others
 from radiff.generate.edges import EDGE_SNR
 from radiff.generate.flux import bring_to_flux
+from radiff.generate.noise import with_noise
 from radiff.generate.pictures import draw_quicklook
 from radiff.generate.pipeline import Generator, Sampling
 from radiff.generate.requests import (
@@ -47,5 +48,6 @@ __all__ = [
     "peaks_image",
     "prepare_requests",
     "read_requests",
+    "with_noise",
     "write_generated",
 ]
