@@ -187,7 +187,10 @@ def test_populate_by_a_catalog(place):
         (["--compact", "x"], "--compact 'x': give a number such as 200, a density such as 50/deg2, or counts"),
         (["--compact", "3", "--flux", "power", "--flux-range", "2:1"], "fluxes from 2 to 1 Jy; give --flux-range"),
         (["--compact", "3", "--flux", "power", "--flux-range", "1"], "--flux-range '1': give two numbers, low:high"),
-        (["--compact", "3", "--beam", "6,5"], "--beam '6,5': give a FWHM or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30"),
+        (
+            ["--compact", "3", "--beam", "6,5"],
+            "--beam '6,5': give a FWHM or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30",
+        ),
         (["--extended", "3"], "extended objects need stamps of that class"),
         (["--compact", "3", "--hdu", "4"], "has no HDU 4"),
         ([], "no object is asked for; give --compact, --extended or --spurious, or a --catalog"),

@@ -73,8 +73,7 @@ def hold_edges(
     Returns
     -------
     float32 (ny, nx)
-        The brightest pixel of an object is never moved below its neighbours' side; nothing changes more than 16 pixels
-        away from an object.
+        Nothing changes more than 17 pixels away from an object.
     """
     strength = strength or EdgeStrength()
     if not objects:
@@ -90,10 +89,11 @@ def hold_edges(
     near = autocovariance[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
     fall = 1.0 - np.abs(np.arange(-reach, reach + 1)) / (reach + 1)
     near = near * fall[:, None] * fall[None, :]  # cut off by a triangle it stays a covariance
+    held = np.zeros(snr.shape, bool)
     for _ in range(PASSES):
         moved = False
         for one in objects:
-            moved |= _hold_one(result, one, inside, near, edge_snr, (chance, margins), strength)
+            moved |= _hold_one(result, one, (inside, held), near, edge_snr, (chance, margins), strength)
         if not moved:
             break
     return np.asarray(result, np.float32)
@@ -102,13 +102,17 @@ def hold_edges(
 def _hold_one(
     result: NDArray[np.float64],
     one: SourceObject,
-    inside: NDArray[np.bool_],
+    marks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     covariance: NDArray[np.float64],
     edge_snr: float,
     drawn: tuple[NDArray[np.float64], NDArray[np.float64]],
     strength: EdgeStrength,
 ) -> bool:
-    """Correct the edge of one object in place; False where it is right already."""
+    """Correct the edge of one object in place; False where it is right already.
+
+    `marks` are the pixels of all objects, and those that were corrected before: these are held where they are, or the
+    next pass would move them back.
+    """
     reach = covariance.shape[0] // 2
     y0, y1, x0, x1 = one.bbox
     top, left = max(0, y0 - reach - 1), max(0, x0 - reach - 1)
@@ -116,16 +120,18 @@ def _hold_one(
     values, chance, margins = result[box], drawn[0][box], drawn[1][box]
     own = np.zeros(values.shape, bool)
     own[y0 - top : y1 - top, x0 - left : x1 - left] = one.stamp
-    ring = ndimage.binary_dilation(own, np.ones((3, 3))) & ~inside[box]
+    ring = ndimage.binary_dilation(own, np.ones((3, 3))) & ~marks[0][box]
     low = own & (values < edge_snr) & (chance < strength.inside)
     high = ring & (values > edge_snr) & (chance < strength.outside)
-    y, x = np.nonzero(low | high)
-    if not len(y):
+    if not (low | high).any():
         return False
+    held = marks[1][box]
+    y, x = np.nonzero(low | high | (held & (own | ring)))
     if len(y) > MOST_AT_ONCE:
         kept = np.linspace(0, len(y) - 1, MOST_AT_ONCE).astype(int)
         y, x = y[kept], x[kept]
-    aim = np.where(low[y, x], edge_snr + margins[y, x], edge_snr - margins[y, x])
+    aim = np.where(low, edge_snr + margins, np.where(high, edge_snr - margins, values))[y, x]
+    held |= low | high
     wanted = aim - values[y, x]
     weights = cho_solve(cho_factor(_lags(covariance, y, x) + JITTER * np.eye(len(y))), wanted)
     sparse = np.zeros(values.shape)
