@@ -168,3 +168,33 @@ def test_masks_that_are_not_there(tmp_path):
     assert (
         told.exit_code == 2 and "no such file or folder; --masks takes auto, none, a mask, or a folder" in told.output
     )
+
+
+def test_a_spectrum_is_not_overwritten_by_its_picture(tmp_path):
+    path = tmp_path / "noise.fits"
+    TRUE.write(path)
+    before = path.read_bytes()
+    told = call("noise", "show", path, "-o", path)
+    assert told.exit_code == 2 and "noise.fits: is no name for a picture; choose one that ends in .png" in told.output
+    assert path.read_bytes() == before
+
+
+def test_names_outside_ascii(tmp_path):
+    path = write_map(tmp_path / "Étoile ü.fits")
+    told = call("noise", "measure", path, "-o", tmp_path / "n.fits", "--no-picture")
+    assert told.exit_code == 0, told.output
+    assert NoiseSpectrum.read(tmp_path / "n.fits").origin == "measured on ?toile ?.fits"
+
+
+def test_an_odd_number_of_modes_is_one_less(tmp_path):
+    path = write_map(tmp_path / "map.fits")
+    told = call("noise", "measure", path, "-o", tmp_path / "n.fits", "--no-picture", "--side", "33")
+    assert told.exit_code == 0 and NoiseSpectrum.read(tmp_path / "n.fits").side == 32
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan"])
+def test_impossible_pixel_scales(tmp_path, value):
+    path = write_map(tmp_path / "map.fits")
+    told = call("noise", "measure", path, "-o", tmp_path / "n.fits", "--pixel-scale", value)
+    assert told.exit_code == 2 and "give a positive number of arcsec" in told.output
+    assert not (tmp_path / "n.fits").exists()

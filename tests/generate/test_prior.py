@@ -336,3 +336,15 @@ def test_sources_of_a_background_are_not_taken_for_its_noise():
     bright = snr + np.float32(200.0) * (mask > 0)
     layers = backdrop_layers(Backdrop(bright, mask=mask), 2, 3.0, False)
     assert layers.picture.std() == pytest.approx(1.0, rel=0.1) and layers.picture.max() < 8
+
+
+def test_sources_that_nobody_marked_are_found_in_a_background():
+    """A plain map as a background: its sources are neither emission nor noise."""
+    noise = NoiseSpectrum.from_beam(Beam(5.4, 5.4), 1.8).draw((128, 128), 3)
+    image = noise.copy()
+    image[60:66, 60:66] += 200.0
+    plain, with_source = (
+        backdrop_layers(Backdrop(one, rms=1.0), seed=5, beam=3.0, keep_noise=False) for one in (noise, image)
+    )
+    assert with_source.picture.std() == pytest.approx(plain.picture.std(), rel=0.05)
+    assert np.abs(with_source.picture - plain.picture).max() < 2.0

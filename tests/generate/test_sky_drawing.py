@@ -476,3 +476,12 @@ def test_weights_without_a_condition_for_backgrounds_take_their_noise_all_the_sa
     made = bare(masks[1], seed=1, rms=RMS, backdrop=backdrop, keep_noise=True)
     far = far_from(masks[1])
     np.testing.assert_allclose(made.image[far], backdrop.snr[far] * RMS, atol=1e-4 * RMS)
+
+
+def test_noise_may_be_said_as_on_the_command_line(generator):
+    mask = np.zeros((64, 64), np.uint8)
+    said, drawn = (generator(mask, seed=4, noise=noise) for noise in ("nvss", None))
+    assert said.provenance["noise"].startswith("NVSS field ")
+    assert said.image.tobytes() != drawn.image.tobytes()
+    with pytest.raises(InputError, match="'typo' is no file and no survey"):
+        generator(mask, noise="typo")

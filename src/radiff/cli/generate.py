@@ -121,6 +121,13 @@ def generate(
     from radiff.sky import read_cutout
     from radiff.sky.noise_source import open_noise
 
+    shown = background != "none" or bool(background_from)
+    for name, given in (("--detail", detail is not None), ("--keep-noise", keep_noise)):
+        if given and not shown:
+            raise InputError(f"{name} is of a background image, and there is none: add --background or leave it out")
+    if noise is not None and shown:
+        raise InputError("--noise and a background image both say what the noise is like; leave one of them out")
+    edge = parse_edges(edges)
     asked_beam = None if beam is None else parse_beam(beam)
     sky = None if like is None else room.Sky.like(read_cutout(like))
     if unconditional:
@@ -136,13 +143,6 @@ def generate(
         raise InputError(f"--background {background} takes the mask's own image; leave out --background-from")
     if exact and asked_peak is None:
         raise InputError("--exact brings peaks to what is asked, and none is: add --peak-snr, or leave out --exact")
-    shown = background != "none" or bool(background_from)
-    for name, given in (("--detail", detail is not None), ("--keep-noise", keep_noise)):
-        if given and not shown:
-            raise InputError(f"{name} is of a background image, and there is none: add --background or leave it out")
-    if noise is not None and shown:
-        raise InputError("--noise and a background image both say what the noise is like; leave one of them out")
-    edge = parse_edges(edges)
     backgrounds = room.find_backdrops(background_from, None) if background_from else None
     generator = room.open_generator(weights, device, precision, backend)
     good, misfits = room.fitting(found, generator.check_mask)

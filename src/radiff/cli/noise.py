@@ -1,5 +1,6 @@
 """``radiff noise``: parses and prints; the work is done by `radiff.sky`, `radiff.data` and `radiff.populate`."""
 
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from radiff.data.noise_maps import MeasureOptions, NoiseMap
     from radiff.sky import NoiseBank, NoiseSpectrum
     from radiff.sky.noise_source import NoiseSource
+
+
+PICTURES = (".png", ".pdf", ".svg", ".jpg")
+"""Endings of a picture's name."""
 
 
 def register(app: typer.Typer) -> None:
@@ -78,11 +83,14 @@ def measure(
     _check_new(output, overwrite)
     if sum((bool(maps), from_beam is not None, from_dirty_beam is not None)) != 1:
         raise InputError("give MAPS, or --from-beam, or --from-dirty-beam: one of them")
+    for name, scale in (("--pixel-scale", pixel_scale), ("--at-pixel-scale", at_pixel_scale)):
+        if scale is not None and not 0 < scale < math.inf:
+            raise InputError(f"{name} {scale:g}: give a positive number of arcsec")
     own = None if beam is None else parse_beam(beam)
     if maps:
         known = masks in ("auto", "none")
         found = find_maps(maps, None if known else _existing(Path(masks)), own=masks != "none")
-        options = MeasureOptions(side, empty, strict, own, pixel_scale)
+        options = MeasureOptions(side - side % 2, empty, strict, own, pixel_scale)
         if bank:
             _bank(found, options, survey, workers, output, picture)
             return
@@ -164,6 +172,8 @@ def show(
     from radiff.sky.spectrum_picture import picture_spectrum
 
     picture = output or spectrum.with_suffix(".png")
+    if picture.suffix.lower() not in PICTURES:  # a spectrum's own file must not become a picture
+        raise InputError(f"is no name for a picture; choose one that ends in {', '.join(PICTURES)}", picture)
     if is_noise_bank(spectrum):
         _show_bank(NoiseBank.open(spectrum), picture)
     else:

@@ -15,15 +15,16 @@ def with_noise(
     Parameters
     ----------
     own_beam, own_rms : bool
-        A mask that came without a sky of its own takes beam and pixel scale, and the rms, of a spectrum that tells
-        them.
+        A mask that came without a sky of its own takes the pixel scale of a spectrum that tells it, and its beam and
+        its rms.
     """
     given = []
     for request in requests:
         noise, sky = source.draw(request.seed), request.sky
         if source.spectrum is not None and request.image is None and sky.wcs is None:
+            sky = replace(sky, pixel_scale=noise.pixel_scale or sky.pixel_scale)
             if own_beam and noise.beam is not None and noise.pixel_scale is not None:
-                sky = replace(sky, beam=noise.beam, pixel_scale=noise.pixel_scale)
+                sky = replace(sky, beam=noise.beam)
             if own_rms and noise.rms is not None:
                 sky = replace(sky, rms=noise.rms)
         given.append(replace(request, noise=noise, sky=sky))

@@ -24,6 +24,7 @@ from radiff.generate.sky import Sky
 from radiff.generate.steering import Guidance
 from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
 from radiff.sky import Cutout, NoiseSpectrum
+from radiff.sky.noise_source import open_noise
 from radiff.sky.spectrum_shapes import beam_widths
 
 SIZES = (64, 2048)
@@ -131,7 +132,7 @@ class Generator(Networks):
         backdrops: Sequence[Backdrop | BackdropFile | None] | None = None,
         beams: Sequence[float | None] | None = None,
         objects: Sequence[Sequence[SourceObject] | None] | None = None,
-        noise: NoiseSpectrum | Sequence[NoiseSpectrum | None] | None = None,
+        noise: NoiseSpectrum | Sequence[NoiseSpectrum | None] | str | os.PathLike[str] | None = None,
         edges: Sequence[float | None] | None = None,
         exact: bool = False,
         batch_size: int = 8,
@@ -161,9 +162,10 @@ class Generator(Networks):
             Beam FWHM in pixels; default: that of the sky, 0: not asked.
         objects : sequence of sequences of SourceObject, optional
             Objects of each mask, where it has some that touch; default: its connected parts.
-        noise : NoiseSpectrum or sequence of NoiseSpectrum or None
-            Spectrum of the noise, brought to each image's beam; None: its seed draws one from the bank in the box, of
-            the survey that its header names where the bank has it. For weights with the sky prior.
+        noise : NoiseSpectrum, sequence of NoiseSpectrum or None, or str or path
+            Spectrum of the noise, or a word or file that ``--noise`` takes, brought to each image's beam; None: its
+            seed draws one from the bank in the box, of the survey that its header names where the bank has it. For
+            weights with the sky prior.
         edges : sequence of float or None
             Isophote at which each mask was drawn, in units of the rms (3 for those of `radiff annotate`): the pixels
             of objects are held above it, those around them below. 0 or None: the mask's edges mean none.
@@ -198,6 +200,9 @@ class Generator(Networks):
             raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", self.folder)
         chosen = self.choose_sampling(sampling)
         checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
+        if isinstance(noise, str | os.PathLike):  # what --noise takes
+            source = open_noise(os.fspath(noise))
+            noise = [source.draw(int(seed)) for seed in seeds]
         jobs = make_jobs(checked, seeds, sky, peaks, fluxes, backdrops, beams, objects, noise, edges)
         self._check(jobs)
         return self._iterate(jobs, chosen, exact, batch_size, unconditional, on_step)

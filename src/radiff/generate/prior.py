@@ -18,7 +18,7 @@ from radiff.masks import SourceObject
 from radiff.masks.classes import SPURIOUS
 from radiff.sky import NoiseBank, NoiseField, NoiseSpectrum, Residuals
 from radiff.sky.spectrum_measure import spectrum_of_patches
-from radiff.sky.spectrum_patch import NoisePatch
+from radiff.sky.spectrum_patch import NoisePatch, find_bright
 
 DIFFUSE_BEAMS = 10.0
 """What is wider than so many beams in a background image is emission of the sky, and is kept; the rest is noise."""
@@ -221,6 +221,8 @@ def backdrop_layers(backdrop: Backdrop, seed: int, beam: float, keep_noise: bool
     keep_noise : bool
         Keep the very noise of the background, in place of new noise like it.
     """
+    if backdrop.mask is None or not backdrop.mask.any():  # nobody said where its sources are
+        backdrop = replace(backdrop, mask=find_bright(backdrop.snr).astype(np.uint8))
     diffuse, noise = split_backdrop(backdrop, beam or 3.0)
     usable = (
         np.ones(noise.shape, bool)
@@ -234,6 +236,6 @@ def backdrop_layers(backdrop: Backdrop, seed: int, beam: float, keep_noise: bool
     if keep_noise:
         start = np.clip(noise, -LIMIT, LIMIT).astype(np.float32)
         return SkyLayers(start, np.asarray(noise + diffuse, np.float32), spectrum)
-    scale = float(noise[usable].std())
+    scale = float(np.clip(noise, -LIMIT, LIMIT)[usable].std())
     layers = make_layers(spectrum, (noise.shape[0], noise.shape[1]), seed)
     return replace(layers, picture=np.asarray(scale * layers.picture + diffuse, np.float32))

@@ -99,8 +99,13 @@ def _cards(spectrum: NoiseSpectrum) -> list[tuple[str, Any, str]]:
         ("RESCOLOR", None if residuals is None else residuals.colour, "power of the spectrum that is theirs"),
         ("RESTURN", None if residuals is None else residuals.turned, "part of unmasked islands turned into holes"),
         ("MODEERR", spectrum.error, "relative error of a mode"),
-        ("ORIGIN", spectrum.origin[:60] or None, "where it comes from"),
+        ("ORIGIN", printable(spectrum.origin)[:60] or None, "where it comes from"),
     ]
+
+
+def printable(text: str) -> str:
+    """The text as FITS cards can hold it: what is not printable ASCII becomes a question mark."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
 def is_noise_spectrum(path: str | os.PathLike[str]) -> bool:
@@ -304,8 +309,8 @@ def write_noise_bank(
     rows = [{key: value for key, value, _ in _cards(one) if key in _NUMBERS} for one in spectra]
     width = max(len(n) for n in [*names, *surveys])
     columns = [
-        fits.Column("name", f"{width}A", array=np.array(names)),
-        fits.Column("survey", f"{width}A", array=np.array(surveys)),
+        fits.Column("name", f"{width}A", array=np.array([printable(n) for n in names])),
+        fits.Column("survey", f"{width}A", array=np.array([printable(n) for n in surveys])),
     ]
     for key in _NUMBERS:
         values = [math.nan if row[key] is None else float(row[key]) for row in rows]

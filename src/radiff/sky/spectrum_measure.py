@@ -103,6 +103,8 @@ def spectrum_of_patches(
     `hold`: the power of structures wider than a third of the side, diffuse emission and what is left of the level, is
     held at what is next to it, and the rms is that of the rest.
     """
+    if side % 2 or side < 16:
+        raise InputError(f"a spectrum of {side} modes a side; give an even number from 16 on")
     if not patches:
         raise InputError("no map to measure the noise on")
     first = patches[0]

@@ -127,7 +127,7 @@ def noise_patch(source: Any, mask: Any = None, empty: bool = False, beam: Beam |
         middle, spread = background_rms(image, taken if not taken.all() else None)
         level, rms = np.float64(middle), np.float64(spread)  # type: ignore[assignment]
     if not np.all(np.asarray(rms) > 0):
-        raise InputError("has no noise: its rms is 0", name or "the map")
+        raise InputError("has no noise: its rms is 0; give a map of the sky, not a mask", name or "the map")
     with np.errstate(invalid="ignore"):
         snr = (image - level) / rms
     usable = np.isfinite(snr) & ~taken & ~_padding(image)
@@ -144,7 +144,7 @@ def find_bright(image: npt.NDArray[np.floating]) -> Mask:
     level, rms = (
         background_mesh(image, min(64, min(image.shape) // 2)) if min(image.shape) >= 128 else background_rms(image)
     )
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         snr = np.where(usable, (image - level) / rms, 0.0)
     labels, _ = ndimage.label(snr > GROW_SNR, np.ones((3, 3)))
     bright = np.unique(labels[snr > SEED_SNR])
