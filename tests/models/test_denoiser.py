@@ -391,6 +391,7 @@ def preset_denoiser(name, **changes):
                 network.attention,
                 network.head_width,
                 network.context,
+                network.beam_numbers,
             )
         )
 
@@ -399,9 +400,10 @@ def count(network):
     return sum(p.numel() for p in network.parameters())
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("cpu", 22_855_584), ("gpu", 39_449_760), ("paper", 224_292_102)])
+@pytest.mark.parametrize(("name", "parameters"), [("cpu", 22_856_352), ("gpu", 22_856_352), ("paper", 224_292_102)])
 def test_sizes_of_the_presets(name, parameters):
-    """The paper's U-Net has 258 M parameters, 395 M with its background; ours attends once a level and way."""
+    """Those of the weights in the box: cpu and gpu. The paper's U-Net has 258 M parameters, 395 M with its background;
+    ours attends once a level and way."""
     assert count(preset_denoiser(name)) == parameters
 
 
