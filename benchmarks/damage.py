@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from radiff.evaluate.damage import DAMAGES, copied
 from radiff.evaluate.evaluation import evaluate
 from radiff.evaluate.metrics.estimates import Metric
 from radiff.evaluate.networks import Networks, Scaled, load_networks
 from radiff.evaluate.report.page import differs, number
 from radiff.evaluate.sets import ImageSet, Picture
+from radiff.paper.corruption import DAMAGES, copied
 
 if TYPE_CHECKING:
     from torch import nn

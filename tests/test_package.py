@@ -25,6 +25,13 @@ def test_reading_images_and_masks_loads_no_torch():
     assert run.stdout.strip() == "False"
 
 
+@pytest.mark.parametrize("room", ["generate", "training.run", "models.io", "evaluate"])
+def test_rooms_load_no_baseline(room):
+    command = [sys.executable, "-X", "importtime", "-c", f"import radiff.{room}"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"radiff.{room}" in run.stderr and "radiff.paper" not in run.stderr
+
+
 @pytest.mark.parametrize("name", radiff.__all__)
 def test_public_names_exist(name):
     assert getattr(radiff, name) is not None

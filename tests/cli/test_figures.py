@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from radiff.cli.main import app
 from radiff.data.collection import CollectionWriter
-from radiff.evaluate import made_samples
 from radiff.masks import Annotation
+from radiff.paper.made import made_samples
 from radiff.sky import Beam, Cutout
 
 RUNNER = CliRunner()

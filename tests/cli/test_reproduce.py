@@ -10,12 +10,13 @@ from typer.testing import CliRunner
 from radiff.cli.main import app
 from radiff.data.collection import CollectionWriter
 from radiff.masks import Annotation
-from radiff.models.baselines import RIVALS, rival_config
-from radiff.models.baselines.dcgan import DcganConfig
-from radiff.models.baselines.spade import SpadeConfig
-from radiff.models.io import Part, load_rival, save_weights
+from radiff.models.io import Part, save_weights
 from radiff.models.resnet import ResNet18, ResNetConfig
 from radiff.models.segmenter import LightUNetConfig, build_segmenter, segmenter_config
+from radiff.paper.baselines import RIVALS, rival_config
+from radiff.paper.baselines.dcgan import DcganConfig
+from radiff.paper.baselines.spade import SpadeConfig
+from radiff.paper.loading import load_rival
 from radiff.sky import Beam, Cutout
 from sky_sets import picture, pictures
 

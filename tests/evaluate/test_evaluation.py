@@ -8,12 +8,12 @@ import torch
 
 import sky_sets
 from radiff.errors import InputError
-from radiff.evaluate.damage import DAMAGES, copied
 from radiff.evaluate.evaluation import evaluate
 from radiff.evaluate.measure import SCALING
 from radiff.evaluate.metrics.distances import kid_estimate, standardised
 from radiff.evaluate.networks import Networks, describe_set, describe_train, load_networks
 from radiff.evaluate.report.page import differs, text_lines
+from radiff.paper.corruption import DAMAGES, copied
 from radiff.training.features import in_use
 
 COUNT = 48

@@ -27,12 +27,15 @@ def export(
 
     Example: radiff export runs/denoiser/weights -o weights/mysurvey --figures reconstruction.json
     """
+    from radiff.cli.weights import know_parts
     from radiff.files import read_json
-    from radiff.models.io import DTYPES, copy_weights
+    from radiff.models.io import DTYPES, copy_weights, find_weights
 
     if dtype not in DTYPES:
         raise InputError(f"--dtype {dtype!r}: choose one of {', '.join(DTYPES)}")
     measured = {path.stem: read_json(path) for path in figures or []}
-    folder = copy_weights(weights, output, dtype, measured)
+    source = find_weights(weights)
+    know_parts(source)
+    folder = copy_weights(source, output, dtype, measured)
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
         print(file)

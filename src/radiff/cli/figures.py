@@ -1,4 +1,4 @@
-"""``radiff figures backgrounds``: parses and prints; the pictures come from `radiff.evaluate`."""
+"""``radiff figures backgrounds``: parses and prints; the pictures come from `radiff.paper`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -54,15 +54,17 @@ def backgrounds(
     from radiff.data.collection import Collection
     from radiff.files import make_folder
     from radiff.generate import Generator
+    from radiff.paper.figures import figure7, figure8
+    from radiff.paper.made import made_samples
 
     if (collection is None) != made:
         raise InputError("give a collection, or --made for masks and backgrounds that are made on the spot")
     scales = parse_guidance(guidance)
     if collection is None:
-        samples = evaluate.made_samples(max(10, 2 * rows), seed=seed)
+        samples = made_samples(max(10, 2 * rows), seed=seed)
     else:
         samples = evaluate.Samples.read(Collection.open(collection), split)
     draw = drawer(Generator(weights, device), num_steps=steps, sampler=sampler, guidance=scales, detail=detail)
     make_folder(output)
-    print(evaluate.figure7(output / "figure7.png", samples, draw, rows, seed, "made image" if made else "real image"))
-    print(evaluate.figure8(output / "figure8.png", samples, draw, max(1, rows // 2), seed=seed))
+    print(figure7(output / "figure7.png", samples, draw, rows, seed, "made image" if made else "real image"))
+    print(figure8(output / "figure8.png", samples, draw, max(1, rows // 2), seed=seed))

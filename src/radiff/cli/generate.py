@@ -117,6 +117,7 @@ def generate(
       radiff generate masks/ --noise mymap.fits --like mymap.fits --peak-snr 5:100 -o synthetic
     """
     from radiff import generate as room
+    from radiff.cli.weights import open_generator
     from radiff.parallel import track
     from radiff.sky import read_cutout
     from radiff.sky.noise_source import open_noise
@@ -144,7 +145,7 @@ def generate(
     if exact and asked_peak is None:
         raise InputError("--exact brings peaks to what is asked, and none is: add --peak-snr, or leave out --exact")
     backgrounds = room.find_backdrops(background_from, None) if background_from else None
-    generator = room.open_generator(weights, device, precision, backend)
+    generator = open_generator(weights, device, precision, backend)
     good, misfits = room.fitting(found, generator.check_mask)
     failures += misfits
     requests = room.prepare_requests(good, seed, per_mask, sky, rms, asked_beam, asked_peak, flux)

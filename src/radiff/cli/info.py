@@ -62,8 +62,10 @@ def holds_weights(folder: Path) -> bool:
 
 def describe_weights(folder: Path) -> Facts:
     """Networks, parameter counts, scaling and checksums of a weights folder."""
+    from radiff.cli.weights import know_parts
     from radiff.models.io import describe_weights as read
 
+    know_parts(folder)
     return {"is": "weights", "path": str(folder)} | dict(read(folder))
 
 

@@ -1,4 +1,4 @@
-"""``radiff reproduce``: parses and prints; the work is done by `radiff.evaluate.reproduce` and `radiff.experiments`."""
+"""``radiff reproduce``: parses and prints; the work is done by `radiff.paper`."""
 
 import math
 import sys
@@ -13,9 +13,9 @@ from radiff.errors import InputError
 if TYPE_CHECKING:
     from radiff.data.collection import Collection
     from radiff.evaluate.checks.orders import Draw
-    from radiff.evaluate.reproduce import TableRow
     from radiff.generate import Generator
     from radiff.generate.masks import MaskMaker
+    from radiff.paper.image_tables import TableRow
 
 AUGMENTATION = ("table5", "table6", "table7", "table8")
 NOTES = {
@@ -103,9 +103,9 @@ def reproduce(
     from radiff import evaluate as room
     from radiff.data.collection import Collection
     from radiff.evaluate.networks import load_networks
-    from radiff.evaluate.reproduce import PAPER
-    from radiff.evaluate.reproduce import reproduce as measure
     from radiff.evaluate.sets import ImageSet
+    from radiff.paper.image_tables import PAPER
+    from radiff.paper.image_tables import reproduce as measure
 
     if table not in PAPER:
         known = ", ".join((*PAPER, *AUGMENTATION, "augmentation"))
@@ -143,7 +143,7 @@ def reproduce_augmentation(
     plan: dict[str, Any],
 ) -> None:
     """Tables of section 5.2."""
-    from radiff import experiments as room
+    from radiff.paper import experiments as room
 
     setting = room.prepare(collection, output, room.load_settings(preset, overrides), **plan)
     paths = room.reproduce_augmentation(
@@ -160,8 +160,8 @@ def own_rows(
     """Our rows of `table` with these weights; with `named`, their folder stands in the names."""
     from radiff.cli.orders import drawer
     from radiff.evaluate import BACKGROUNDS
-    from radiff.evaluate.reproduce import TableRow
-    from radiff.generate import RivalGenerator, open_generator
+    from radiff.paper.generator import RivalGenerator, open_generator
+    from radiff.paper.image_tables import TableRow
 
     generator = open_generator(weights, device)
     rival = isinstance(generator, RivalGenerator)
@@ -199,9 +199,9 @@ def whole_road(
     """
     from radiff.cli.orders import drawer, own_masks
     from radiff.data.mask_set import is_native
-    from radiff.evaluate.reproduce import TableRow
     from radiff.generate import Generator
     from radiff.generate.masks import MaskMaker
+    from radiff.paper.image_tables import TableRow
 
     generator, maker = Generator.from_pretrained("default", device), MaskMaker.from_pretrained(mask_weights, device)
     if shape != (maker.size, maker.size):
@@ -247,7 +247,7 @@ def other_row(text: str) -> "TableRow":
     InputError
         Where there is no such function.
     """
-    from radiff.evaluate.reproduce import TableRow
+    from radiff.paper.image_tables import TableRow
 
     name, _, place = text.partition("=")
     module, _, function = place.partition(":")

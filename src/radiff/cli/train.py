@@ -12,7 +12,7 @@ from radiff.errors import InputError
 if TYPE_CHECKING:
     from radiff.data.collection import Collection
     from radiff.data.fields import AnnotatedMaps
-    from radiff.training.config import Preset
+    from radiff.paper.settings import PaperPreset
     from radiff.training.run import RunOptions
     from radiff.training.task import State
 
@@ -100,11 +100,13 @@ def verb(name: str, text: str) -> Callable[..., None]:
         workers: Workers = None,
         dry_run: DryRun = False,
     ) -> None:
-        def run(data: "Collection", settings: "Preset", options: "RunOptions") -> "State":
+        def run(data: "Collection", settings: "PaperPreset", options: "RunOptions") -> "State":
             from radiff.training import run as room
 
             if name in RIVAL_VERBS:
-                return room.train_rival(name, data, settings, options)
+                from radiff.paper.training import train_rival
+
+                return train_rival(name, data, settings, options)
             own = {
                 "autoencoder": room.train_autoencoder,
                 "features": room.train_features,
@@ -156,7 +158,7 @@ def denoiser(
       radiff train denoiser collection --autoencoder runs/autoencoder/weights -o runs/denoiser --max-minutes 90
     """
 
-    def run(data: "Collection | AnnotatedMaps", settings: "Preset", options: "RunOptions") -> "State":
+    def run(data: "Collection | AnnotatedMaps", settings: "PaperPreset", options: "RunOptions") -> "State":
         from radiff.training.run import train_denoiser
 
         return train_denoiser(data, settings, options, autoencoder, init)
@@ -177,7 +179,7 @@ def denoiser(
 
 def _train(
     network: str,
-    run: "Callable[[Any, Preset, RunOptions], State]",
+    run: "Callable[[Any, PaperPreset, RunOptions], State]",
     folder: Path,
     place: tuple[Path, Path | None, bool, float | None, str, int | None],
     preset: str,
@@ -190,7 +192,7 @@ def _train(
     `place` is what `RunOptions` begins with: run folder, pack, resume, minutes, device, workers; `opened` makes of the
     folder what `run` is given, by default a collection.
     """
-    from radiff.training.config import load_preset
+    from radiff.paper.settings import load_preset
 
     settings = load_preset(preset, overrides)
     if dry_run:

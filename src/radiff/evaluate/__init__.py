@@ -1,9 +1,7 @@
 """Real and generated images to figures: what a referee would ask for. Knows no networks."""
 
 from radiff.evaluate.checks.control import control
-from radiff.evaluate.checks.figures import figure7, figure8
 from radiff.evaluate.checks.generation import check_generation
-from radiff.evaluate.checks.made import made_samples
 from radiff.evaluate.checks.orders import BACKGROUNDS, Draw, Field, Order, background_sources, sample_orders
 from radiff.evaluate.checks.reconstruction import check_reconstruction
 from radiff.evaluate.checks.report import control_lines, draw_comparison, generation_lines, reconstruction_lines
@@ -21,11 +19,8 @@ __all__ = [
     "control",
     "control_lines",
     "draw_comparison",
-    "figure7",
-    "figure8",
     "generation_figures",
     "generation_lines",
-    "made_samples",
     "reconstruction_figures",
     "reconstruction_lines",
     "sample_orders",

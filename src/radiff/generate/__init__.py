@@ -18,7 +18,6 @@ from radiff.generate.requests import (
     read_requests,
 )
 from radiff.generate.results import already_made, write_generated
-from radiff.generate.rivals import RivalGenerator, open_generator
 from radiff.generate.sky import Sky, measure_noise, peaks_image
 from radiff.generate.steering import Guidance
 
@@ -30,7 +29,6 @@ __all__ = [
     "Generator",
     "Guidance",
     "Request",
-    "RivalGenerator",
     "Sampling",
     "Sky",
     "add_backdrops",
@@ -43,7 +41,6 @@ __all__ = [
     "find_backdrops",
     "fitting",
     "measure_noise",
-    "open_generator",
     "others",
     "peaks_image",
     "prepare_requests",

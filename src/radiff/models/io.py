@@ -22,7 +22,6 @@ from torch import nn
 from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
-from radiff.models.baselines import rival_from
 from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.models.mask_model import MaskModel, MaskModelConfig
 from radiff.models.resnet import ResNet18, ResNetConfig
@@ -55,7 +54,7 @@ def save_weights(
     Parameters
     ----------
     parts : mapping of name to Part
-        ``autoencoder``, ``denoiser``; ``features``; ``segmenter``; ``masks``; ``rival``.
+        Such as ``autoencoder`` and ``denoiser``; see `LOADERS`.
     info : mapping
         JSON values kept in radiff.json: scaling, diffusion, sampling defaults, validation figures.
     dtype : str
@@ -163,8 +162,8 @@ def read_manifest(folder: str | os.PathLike[str], check: bool = True) -> dict[st
 
 def load_autoencoder(folder: str | os.PathLike[str]) -> Autoencoder:
     """The autoencoder of a weights folder, float32, in evaluation mode."""
-    config = AutoencoderConfig(**_tuples(read_json(Path(folder) / "autoencoder" / "config.json")))
-    return _filled(Autoencoder(config), Path(folder) / "autoencoder")
+    config = AutoencoderConfig(**with_tuples(read_json(Path(folder) / "autoencoder" / "config.json")))
+    return load_parameters(Autoencoder(config), Path(folder) / "autoencoder")
 
 
 def load_denoiser(folder: str | os.PathLike[str]) -> Denoiser:
@@ -178,7 +177,7 @@ def load_denoiser(folder: str | os.PathLike[str]) -> Denoiser:
     place = Path(folder) / "denoiser"
     if not place.is_dir():
         raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", folder)
-    return _filled(Denoiser(DenoiserConfig(**_tuples(read_json(place / "config.json")))), place)
+    return load_parameters(Denoiser(DenoiserConfig(**with_tuples(read_json(place / "config.json")))), place)
 
 
 def load_features(folder: str | os.PathLike[str]) -> ResNet18:
@@ -190,7 +189,7 @@ def load_features(folder: str | os.PathLike[str]) -> ResNet18:
         Where the folder has none.
     """
     place = _place(folder, "features")
-    return _filled(ResNet18(ResNetConfig(**_tuples(read_json(place / "config.json")))), place)
+    return load_parameters(ResNet18(ResNetConfig(**with_tuples(read_json(place / "config.json")))), place)
 
 
 def load_segmenter(folder: str | os.PathLike[str]) -> Segmenter:
@@ -206,7 +205,7 @@ def load_segmenter(folder: str | os.PathLike[str]) -> Segmenter:
         network = segmenter_from(read_json(place / "config.json"))
     except (ValueError, TypeError) as error:
         raise InputError(f"describes no segmenter ({error}); update radiff", place / "config.json") from error
-    return _filled(network, place)
+    return load_parameters(network, place)
 
 
 def load_mask_model(folder: str | os.PathLike[str]) -> MaskModel:
@@ -218,25 +217,7 @@ def load_mask_model(folder: str | os.PathLike[str]) -> MaskModel:
         Where the folder has none.
     """
     place = _place(folder, "masks")
-    return _filled(MaskModel(MaskModelConfig(**_tuples(read_json(place / "config.json")))), place)
-
-
-def load_rival(folder: str | os.PathLike[str]) -> nn.Module:
-    """The rival (`radiff.models.baselines`) of a weights folder, float32, in evaluation mode.
-
-    Raises
-    ------
-    InputError
-        Where the folder has none.
-    """
-    place = Path(folder) / "rival"
-    if not place.is_dir():
-        raise InputError("has no rival model; run 'radiff train dcgan' (or another) and give its weights", folder)
-    try:
-        network = rival_from(read_json(place / "config.json"))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"describes no rival model ({error}); update radiff", place / "config.json") from error
-    return _filled(network, place)
+    return load_parameters(MaskModel(MaskModelConfig(**with_tuples(read_json(place / "config.json")))), place)
 
 
 def _place(folder: str | os.PathLike[str], part: str) -> Path:
@@ -252,8 +233,8 @@ LOADERS: dict[str, Callable[[Path], nn.Module]] = {
     "features": load_features,
     "segmenter": load_segmenter,
     "masks": load_mask_model,
-    "rival": load_rival,
 }
+"""Part of a weights folder to what loads it; `radiff.paper` adds its own when the command line meets one."""
 
 
 def copy_weights(
@@ -293,7 +274,14 @@ def describe_weights(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return {"folder": str(folder), **manifest, "networks": networks}
 
 
-def _filled(network: Network, place: Path) -> Network:
+def load_parameters(network: Network, place: Path) -> Network:
+    """`network` with the weights of the folder `place`, float32, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        Where they are missing, cannot be read or are another network's.
+    """
     state: dict[str, torch.Tensor] = {}
     shards = sorted(place.glob("*.safetensors"))
     if not shards:
@@ -310,7 +298,8 @@ def _filled(network: Network, place: Path) -> Network:
     return network.eval()
 
 
-def _tuples(config: dict[str, Any]) -> dict[str, Any]:
+def with_tuples(config: dict[str, Any]) -> dict[str, Any]:
+    """A network's sizes as its config takes them: JSON knows lists alone."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
 
 

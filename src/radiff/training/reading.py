@@ -1,5 +1,6 @@
 """A preset or a YAML file, with overrides, to checked settings of any kind. Knows no setting by name."""
 
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,15 +15,18 @@ PRESETS = ("smoke", "cpu", "gpu", "paper")
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def read_settings(model: type[Settings], room: str, name: str, overrides: list[str] | None = None) -> Settings:
+def read_settings(
+    model: type[Settings], room: str | Sequence[str], name: str, overrides: list[str] | None = None
+) -> Settings:
     """Settings of a preset or a YAML file, changed by ``section.key=value`` overrides.
 
     Parameters
     ----------
     model : type
         A pydantic model that forbids unknown keys.
-    room : str
-        Package whose folder ``presets`` holds the presets, e.g. ``radiff.training``.
+    room : str or sequence of str
+        Package whose folder ``presets`` holds the presets, e.g. ``radiff.training``; several, where each has sections
+        of its own.
     name : str
         One of `PRESETS`, or a YAML file.
 
@@ -32,7 +36,9 @@ def read_settings(model: type[Settings], room: str, name: str, overrides: list[s
         Where the file or a key is not known, or a value is of the wrong kind; the message lists the valid keys.
     """
     if name in PRESETS:
-        text = (resources.files(room) / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+        rooms = (room,) if isinstance(room, str) else room
+        files = (resources.files(one) / "presets" / f"{name}.yaml" for one in rooms)
+        text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     elif Path(name).is_file():
         text = Path(name).read_text(encoding="utf-8", errors="replace")
     else:

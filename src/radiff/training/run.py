@@ -27,16 +27,12 @@ from radiff.training.denoiser import DenoiserTask
 from radiff.training.features import FeatureTask
 from radiff.training.loop import CHECKPOINT, Trainer, kept_precision
 from radiff.training.mask_model import MaskLoader, MaskModelTask
-from radiff.training.pixel_diffusion import DdpmTask
-from radiff.training.rivals import make_rival
 from radiff.training.segmenter import SegmenterTask
 from radiff.training.task import Loader, State, Task
 
 DEVICES = ("auto", "cpu", "cuda")
 SCALE_CUTOUTS = 1024
 """Cutouts that the latent scale is measured on."""
-NORM_DRAWN = 256
-"""Cutouts that a rival's normalisations are measured on."""
 NORM_CUTOUTS = 64
 """Cutouts that a segmenter's normalisations are measured on."""
 VAL_SEED = 54321
@@ -86,12 +82,12 @@ def train_autoencoder(collection: Collection, preset: Preset, options: RunOption
     settings = preset.autoencoder
     accelerator = make_accelerator(settings.loop, options)
     torch.manual_seed(settings.loop.seed)
-    with _settings_that_fit():
+    with settings_that_fit():
         task = AutoencoderTask(settings.network, scaling_config(scaling))
-    packs = _packs(collection, scaling, options, accelerator, task.autoencoder.config.factor)
+    packs = make_packs(collection, scaling, options, accelerator, task.autoencoder.config.factor)
     size = 32
-    task.scale_batches = _fixed_batches(packs[0], size, SCALE_CUTOUTS // size, accelerator)
-    return _fit(task, packs, settings.loop, options, accelerator)
+    task.scale_batches = fixed_batches(packs[0], size, SCALE_CUTOUTS // size, accelerator)
+    return fit(task, packs, settings.loop, options, accelerator)
 
 
 def train_denoiser(
@@ -125,15 +121,15 @@ def train_denoiser(
     accelerator = make_accelerator(settings.loop, options)
     torch.manual_seed(settings.loop.seed)
     network = load_autoencoder(folder).to(accelerator.device)
-    with _settings_that_fit():
+    with settings_that_fit():
         task = DenoiserTask(settings.network, network, info, initial)
     scaling = make_scaling(**info["scaling"])
     if isinstance(data, AnnotatedMaps):
         loaders = _field_loaders(data, scaling, settings, options, accelerator, network.config.factor)
         return _trained(task, loaders, settings.loop, options, accelerator)
-    packs = _packs(data, scaling, options, accelerator, network.config.factor)
+    packs = make_packs(data, scaling, options, accelerator, network.config.factor)
     noise = scaling if settings.network.prior == "sky" and isinstance(scaling, SnrAsinh) else None
-    return _fit(task, packs, settings.loop, options, accelerator, noise)
+    return fit(task, packs, settings.loop, options, accelerator, noise)
 
 
 def _field_loaders(
@@ -175,9 +171,9 @@ def train_features(collection: Collection, preset: Preset, options: RunOptions) 
     settings = preset.features
     accelerator = make_accelerator(settings.loop, options)
     torch.manual_seed(settings.loop.seed)
-    with _settings_that_fit():
+    with settings_that_fit():
         task = FeatureTask(settings.network, scaling_config(scaling), settings.loop.steps)
-    packs = _packs(collection, scaling, options, accelerator, 1)
+    packs = make_packs(collection, scaling, options, accelerator)
     ny, nx = packs[0].images.shape[1:]
     if ny != nx or min(settings.network.crop or ny, ny) < SMALLEST_VIEW:
         raise InputError(
@@ -186,9 +182,9 @@ def train_features(collection: Collection, preset: Preset, options: RunOptions) 
             collection.root,
         )
     size = 32
-    task.bank_batches = _fixed_batches(packs[0], size, -(-settings.network.neighbours // size), accelerator)
+    task.bank_batches = fixed_batches(packs[0], size, -(-settings.network.neighbours // size), accelerator)
     task.autocast = accelerator.autocast
-    return _fit(task, packs, settings.loop, options, accelerator)
+    return fit(task, packs, settings.loop, options, accelerator)
 
 
 def train_segmenter(collection: Collection, preset: Preset, options: RunOptions) -> State:
@@ -203,42 +199,13 @@ def train_segmenter(collection: Collection, preset: Preset, options: RunOptions)
     settings = preset.segmenter
     accelerator = make_accelerator(settings.loop, options)
     torch.manual_seed(settings.loop.seed)
-    with _settings_that_fit():
+    with settings_that_fit():
         task = SegmenterTask(settings.network, scaling_config(scaling))
-    packs = _packs(collection, scaling, options, accelerator, 1)
+    packs = make_packs(collection, scaling, options, accelerator)
     size = 16
-    task.norm_batches = _fixed_batches(packs[0], size, NORM_CUTOUTS // size, accelerator)
+    task.norm_batches = fixed_batches(packs[0], size, NORM_CUTOUTS // size, accelerator)
     task.autocast = accelerator.autocast
-    return _fit(task, packs, settings.loop, options, accelerator)
-
-
-def train_rival(name: str, collection: Collection, preset: Preset, options: RunOptions) -> State:
-    """Train a rival (`radiff.models.baselines`) on the collection's train split; weights land in ``<run>/weights``.
-
-    Raises
-    ------
-    InputError
-        As `train_autoencoder`; and where the cutouts are not of the size that the network draws.
-    """
-    scaling = make_scaling(preset.scaling.name, **preset.scaling.parameters)
-    settings = getattr(preset, name)
-    accelerator = make_accelerator(settings.loop, options)
-    torch.manual_seed(settings.loop.seed)
-    with _settings_that_fit():
-        task = make_rival(name, settings.network, scaling_config(scaling))
-    packs = _packs(collection, scaling, options, accelerator, 1)
-    ny, nx = packs[0].images.shape[1:]
-    if (ny, nx) != (task.size, task.size):
-        raise InputError(
-            f"{name} is to draw {task.size} x {task.size} pixels (by {name}.network), the cutouts are {nx} x {ny}",
-            collection.root,
-        )
-    size = 32
-    task.norm_batches = _fixed_batches(packs[0], size, NORM_DRAWN // size, accelerator)
-    task.autocast = accelerator.autocast
-    if isinstance(task, DdpmTask):
-        task.prepare()
-    return _fit(task, packs, settings.loop, options, accelerator)
+    return fit(task, packs, settings.loop, options, accelerator)
 
 
 def train_masks(collection: Collection, preset: Preset, options: RunOptions) -> State:
@@ -263,7 +230,7 @@ def train_masks(collection: Collection, preset: Preset, options: RunOptions) -> 
     ny, nx = masks.labels.shape[1:]
     if ny != nx:
         raise InputError(f"masks are learnt from square cutouts, these are {nx} x {ny}", collection.root)
-    with _settings_that_fit():
+    with settings_that_fit():
         task = MaskModelTask(settings.network, ny)
     batch_size, seed, reach = settings.loop.batch_size, settings.loop.seed, settings.network.reach
     place = {"process": accelerator.process_index, "processes": accelerator.num_processes}
@@ -280,7 +247,7 @@ def _some(masks: MaskSet, name: str, collection: Collection) -> MaskSet:
 
 
 @contextmanager
-def _settings_that_fit() -> Iterator[None]:
+def settings_that_fit() -> Iterator[None]:
     """Networks and schedules say by ValueError that their settings do not go together; the user can mend that."""
     try:
         yield
@@ -313,9 +280,10 @@ def make_accelerator(settings: LoopSettings, options: RunOptions) -> Accelerator
     return Accelerator(cpu=cpu, mixed_precision={"fp32": "no", "bf16": "bf16"}[precision])
 
 
-def _packs(
-    collection: Collection, scaling: Any, options: RunOptions, accelerator: Accelerator, factor: int
+def make_packs(
+    collection: Collection, scaling: Any, options: RunOptions, accelerator: Accelerator, factor: int = 1
 ) -> tuple[Pack, Pack]:
+    """The packs of the splits train and val; an `InputError` where a side of a cutout is no multiple of `factor`."""
     folder = options.pack or options.run / "pack"
     parts = {name: collection.split(name) for name in ("train", "val")}
     for row in (row for part in parts.values() for row in part.rows):
@@ -329,13 +297,13 @@ def _packs(
     return train, val
 
 
-def _fixed_batches(pack: Pack, size: int, count: int, accelerator: Accelerator) -> list[Any]:
+def fixed_batches(pack: Pack, size: int, count: int, accelerator: Accelerator) -> list[Any]:
     """The same batches at every call, in a shuffled order."""
     loader = PackLoader(pack, min(size, len(pack)), seed=12345, device=accelerator.device)
     return [loader.batch(k) for k in range(count)]
 
 
-def _fit(
+def fit(
     task: Task,
     packs: tuple[Pack, Pack],
     settings: LoopSettings,
@@ -343,6 +311,7 @@ def _fit(
     accelerator: Accelerator,
     noise: SnrAsinh | None = None,
 ) -> State:
+    """Train `task` on packs, from the run's checkpoint if there is one; where it stands then."""
     train = PackLoader(
         packs[0],
         settings.batch_size,
