@@ -8,7 +8,7 @@ fields: what the fit itself does.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from radiff.masks import COMPACT, AnnotateOptions, SourceObject, objects_to_mask
 from radiff.masks.draw import ellipse
 from radiff.parallel import track
 from radiff.sky import Beam, NoiseField
-from radiff.sky.spectrum_shapes import beam_shape, beam_widths
 
 ROUND = ((2.5, 2.5), (3.0, 3.0), (4.0, 4.0), (6.0, 6.0))
 LONG = ((3.6, 2.5), (4.0, 2.2), (5.0, 2.5), (5.5, 4.0))
@@ -97,7 +96,7 @@ def make_fields(beam: Beam, count: int, seed: int) -> list[Field]:
     """Point sources in images, 2.5 beams between them and a beam from the edges."""
     random = np.random.default_rng((seed, round(100 * beam.maj), round(100 * beam.min), round(beam.pa)))
     left = random.permutation(np.geomspace(*PEAKS, count)).tolist()
-    mean = math.sqrt(beam.maj * beam.min) / SCALE
+    mean = beam.width_pixels(SCALE)
     threshold = AnnotateOptions().grow_snr
     fields = []
     while left:
@@ -122,7 +121,7 @@ def make_fields(beam: Beam, count: int, seed: int) -> list[Field]:
 def gaussians(field: Field, beam: Beam, noise: NoiseSpectrum, seed: int) -> NDArray[np.float64]:
     """The sources of a field as they should be, on noise, in units of the rms."""
     image = np.asarray(NoiseField(noise, (SIDE, SIDE), seed + 500).rows(0, SIDE), float)
-    inverse = np.linalg.inv(beam_shape(beam, SCALE))
+    inverse = np.linalg.inv(beam.covariance(SCALE))
     rows, columns = np.indices(image.shape)
     for peak, (x, y) in zip(field.peaks, field.places, strict=True):
         off = np.stack([columns - x, rows - y])
@@ -132,7 +131,7 @@ def gaussians(field: Field, beam: Beam, noise: NoiseSpectrum, seed: int) -> NDAr
 
 def fitted(images: Sequence[NDArray[Any]], fields: Sequence[Field], beam: Beam) -> Fits:
     """Major and minor FWHM in pixels, and angle, of every source that a Gaussian fits."""
-    mean = math.sqrt(beam.maj * beam.min) / SCALE
+    mean = beam.width_pixels(SCALE)
     found = []
     for image, field in zip(images, fields, strict=True):
         for item in field.objects:
@@ -140,7 +139,7 @@ def fitted(images: Sequence[NDArray[Any]], fields: Sequence[Field], beam: Beam) 
             brightest = int(image[y, x].argmax())
             shape = fit_shape(image, int(x[brightest]), int(y[brightest]), mean)
             if shape is not None:
-                found.append(beam_widths(shape))
+                found.append(astuple(Beam.from_covariance(shape, 1.0)))
     return found
 
 

@@ -15,7 +15,8 @@ from radiff import NoiseSpectrum
 from radiff.data.noise_maps import MeasureOptions, find_maps, measure_maps
 from radiff.evaluate.checks.beams import fit_shape
 from radiff.sky import Beam, NoiseBank
-from radiff.sky.spectrum_shapes import beam_widths, gaussian_transform
+from radiff.sky.beam import mean_width
+from radiff.sky.spectrum_shapes import gaussian_transform
 
 SCALE = 1.8
 """Arcsec a pixel of telescopes that are made up."""
@@ -110,9 +111,8 @@ def dirty(width: float = 3.5, side: int = 256) -> Telescope:
         psf = _lobes(scale * 0.2 * u.ravel(), scale * 0.2 * v.ravel(), side)
         shape = fit_shape(psf, side // 2, side // 2, width)
         assert shape is not None
-        scale *= math.sqrt(8 * math.log(2)) * float(np.linalg.det(shape)) ** 0.25 / width
-    major, minor, pa = beam_widths(shape)
-    beam = Beam(major * SCALE, minor * SCALE, pa)
+        scale *= mean_width(shape) / width
+    beam = Beam.from_covariance(shape, SCALE)
     return Telescope("dirty beam", NoiseSpectrum.from_dirty_beam(psf, SCALE, beam=beam))
 
 

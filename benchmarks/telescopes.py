@@ -20,6 +20,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,8 @@ from radiff.evaluate.joint.stacks import CLEAR, away
 from radiff.files import atomic_path, make_folder, write_text
 from radiff.masks.draw import demo_masks, demo_peaks
 from radiff.parallel import track
-from radiff.sky import NoiseField, noise_power_spectrum, read_cutout
+from radiff.sky import Beam, NoiseField, noise_power_spectrum, read_cutout
 from radiff.sky.spectrum_patch import noise_patch
-from radiff.sky.spectrum_shapes import beam_widths
 
 SIDE, BANDS, LIMIT, MET = 128, 8, 8.0, 0.15
 """Pixels of an image; rings of frequency; rms at which noise is held before its power is taken; largest deviation."""
@@ -166,7 +166,7 @@ def near_objects(images: Images, masks: Sequence[NDArray[Any]], pure: Sequence[N
 
 def pixels_of(spectrum: NoiseSpectrum) -> list[float]:
     """Major, minor FWHM in pixels and angle of the beam."""
-    return [] if spectrum.shape is None else [round(v, 2) for v in beam_widths(spectrum.shape)]
+    return [] if spectrum.shape is None else [round(v, 2) for v in astuple(Beam.from_covariance(spectrum.shape, 1.0))]
 
 
 def refusal(generator: Generator, spectrum: NoiseSpectrum) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from radiff.sky import Beam, NoiseField, NoiseSpectrum
-from radiff.sky.spectrum_shapes import beam_widths
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 SIDE = 128
@@ -73,7 +72,7 @@ def test_roads_around_a_refusal_lead_to_the_noise_asked_for(scripts, road):
 def test_a_dirty_beam_has_the_width_asked_for(scripts):
     _, listed, _ = scripts
     spectrum = listed.dirty(width=3.5).spectrum
-    major, minor, _ = beam_widths(spectrum.shape)
+    major, minor = Beam.from_covariance(spectrum.shape, 1.0).fwhm_pixels(1.0)
     assert np.sqrt(major * minor) == pytest.approx(3.5, rel=0.02)
     assert spectrum.origin == "dirty beam" and (spectrum.power > 1e-3).mean() < 0.9
 

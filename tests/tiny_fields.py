@@ -8,7 +8,6 @@ import numpy as np
 from conftest import celestial_wcs
 from radiff.masks import Annotation, SourceObject, write_annotation
 from radiff.sky import Beam, Cutout, write_cutout
-from radiff.sky.spectrum import beam_shape
 
 RMS, LEVEL = 2e-4, 3e-4  # Jy/beam
 BEAM = Beam(9.0, 5.4, 30.0)  # 5 x 3 pixels of 1.8 arcsec
@@ -24,7 +23,7 @@ def place(number: int) -> tuple[float, float]:
 
 def source(x, y, number: int, shape=None):
     """Source of field `number` at positions (x, y), peak 1."""
-    inverse = np.linalg.inv(beam_shape(BEAM, SCALE) if shape is None else shape)
+    inverse = np.linalg.inv(BEAM.covariance(SCALE) if shape is None else shape)
     x0, y0 = place(number)
     dx, dy = x - x0, y - y0
     return np.exp(-0.5 * (inverse[0, 0] * dx**2 + 2 * inverse[0, 1] * dx * dy + inverse[1, 1] * dy**2))

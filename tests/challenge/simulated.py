@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from radiff.challenge.geometry import SkyGrid, covariance
 from radiff.sky import Beam, MapReader
+from radiff.sky.beam import covariance
+from radiff.sky.grid import SkyGrid
 from radiff.sky.truth import truth_table, write_truth
 
 RMS, SCALE = 1e-4, 1.5
@@ -31,7 +32,7 @@ def header(shape, projection="SIN", center=(150.1, 32.2), beam=BEAM, frame="RA",
 def noise(shape, grid, rng, rms=RMS):
     """Noise with the beam's correlation."""
     fy, fx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]
-    b = grid.beam_pixels
+    b = grid.beam_shape
     transfer = np.exp(-2 * np.pi**2 * (b[0, 0] * fx**2 + 2 * b[0, 1] * fx * fy + b[1, 1] * fy**2))
     image = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(shape)) * transfer, shape)
     return (image * rms / image.std()).astype(np.float32)
@@ -80,8 +81,8 @@ def write_package(
     bare_major = np.where(kind == "extended", rng.uniform(6.0, 14.0, len(at)), 0.0)
     bare_minor = bare_major * rng.uniform(0.4, 1.0, len(at))
     pa = rng.uniform(0, 180, len(at))
-    turn = np.linalg.inv(grid.jacobian(x, y))
-    shapes = grid.beam_pixels + turn @ covariance(bare_major, bare_minor, pa) @ np.swapaxes(turn, -1, -2)
+    turn = np.linalg.inv(grid.steps(x, y))
+    shapes = grid.beam_shape + turn @ covariance(bare_major, bare_minor, pa) @ np.swapaxes(turn, -1, -2)
     instances, classes = np.zeros(shape, np.int32), np.zeros(shape, np.uint8)
     for n in range(len(at)):
         one = np.zeros(shape, np.float32) if len(at) < 300 else None
@@ -91,7 +92,7 @@ def write_package(
             sources += one
             instances[one > RMS] = n + 1
             classes[one > RMS] = {"spurious": 1, "compact": 2, "extended": 3}[kind[n]]
-    (ra, dec), sizes = grid.sky(x, y), grid.sizes(x, y, shapes)
+    (ra, dec), sizes = grid.to_sky(x, y), grid.sizes(x, y, shapes)
     flux = RMS * ratio * 2 * np.pi * np.sqrt(np.linalg.det(shapes)) / grid.beam_area
     columns = sizes | {
         "id": np.arange(1, len(at) + 1), "name": [f"S{n + 1}" for n in range(len(at))], "class": kind, "ra": ra,

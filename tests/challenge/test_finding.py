@@ -12,10 +12,10 @@ from radiff import InputError
 from radiff.challenge import finding
 from radiff.challenge.finders import external, islands
 from radiff.challenge.finders.islands import FindOptions
-from radiff.challenge.geometry import SkyGrid
 from radiff.masks import COMPACT, EXTENDED, SPURIOUS, SourceObject
 from radiff.masks.large import MapWindow
 from radiff.sky import MapReader
+from radiff.sky.grid import SkyGrid
 from radiff.sky.truth import read_truth
 
 PROGRAMS = {"pybdsf": "bdsf", "aegean": "AegeanTools"}
@@ -162,7 +162,7 @@ def test_the_copy_for_programs(package, tmp_path):
         grid = SkyGrid.of(reader)
         external._copy(reader, grid, tmp_path / "copy.fits")
     with MapReader(tmp_path / "copy.fits") as reader:
-        assert SkyGrid.of(reader).beam_pixels == pytest.approx(grid.beam_pixels, rel=1e-3)
+        assert SkyGrid.of(reader).beam_shape == pytest.approx(grid.beam_shape, rel=1e-3)
     assert np.array_equal(fits.getdata(tmp_path / "copy.fits"), fits.getdata(package / "map.fits"))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from challenge.simulated import add_gaussian
 from radiff.challenge.fitting import measure_source
-from radiff.challenge.geometry import FWHM, covariance
+from radiff.sky.beam import FWHM, covariance
 
 BEAM = (4.0 / FWHM) ** 2 * np.eye(2)
 ALL = np.ones((61, 61), bool)

@@ -197,7 +197,7 @@ def test_bad_packages(package, tmp_path):
         for key in ("BMAJ", "BMIN", "BPA"):
             del hdus[0].header[key]
         hdus.writeto(tmp_path / "p" / "map.fits")
-    with pytest.raises(InputError, match=r"map\.fits: has no beam"):
+    with pytest.raises(InputError, match=r"map\.fits: no beam in the header"):
         make_challenge(tmp_path / "p", tmp_path / "c")
     assert not (tmp_path / "c" / "public").exists()
 

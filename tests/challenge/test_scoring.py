@@ -108,7 +108,7 @@ def test_training_area_and_real_sources(package, tmp_path):
     free = np.array([30.0, 370.0])  # of the truth's sources, and so a false detection
     answer = read_answer(tmp_path)
     extra = table[:1].copy()
-    extra["ra"], extra["dec"] = (v[0] for v in answer.grid.sky(free[:1], free[1:]))
+    extra["ra"], extra["dec"] = (v[0] for v in answer.grid.to_sky(free[:1], free[1:]))
     whole = Table(np.concatenate([table.as_array(), extra.as_array()]))
     got = figures(tmp_path, whole)
     assert got["detections"]["training"] == int(inside.sum()) and got["completeness"]["of"] == int((~inside).sum())

@@ -8,9 +8,9 @@ from astropy.io import fits
 from typer.testing import CliRunner
 
 from challenge.simulated import header, noise, write_package
-from radiff.challenge.geometry import SkyGrid
 from radiff.cli import main
 from radiff.sky import MapReader
+from radiff.sky.grid import SkyGrid
 from radiff.sky.truth import read_truth
 
 

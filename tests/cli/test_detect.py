@@ -70,9 +70,9 @@ def test_bad_maps(tmp_path, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("BMAJ", None), "has no beam; add BMAJ, BMIN and BPA (deg) to its header"),
-        (("CTYPE1", None), "has no celestial WCS; add CTYPE, CRVAL, CRPIX and CDELT to its header"),
-        (("CDELT1", -1e-3), "arcsec; regrid it to square ones"),
+        (("BMAJ", None), "no beam in the header; add BMAJ, BMIN and BPA (deg) to it"),
+        (("CTYPE1", None), "no celestial WCS in the header; add CTYPE, CRVAL, CRPIX and CDELT to it"),
+        (("CDELT1", -1e-3), "arcsec are not square; regrid the map"),
         (("BUNIT", "K"), "BUNIT is 'K'; convert the map to Jy/beam"),
     ],
 )

@@ -1,6 +1,7 @@
 """How crops look at fields: shares, ranges, the eight symmetries, beams, noise and peaks against known answers."""
 
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ import torch
 from radiff.data.crops import CropOptions, Dice, beams_seen, draw_matrices, level_and_rms, peak_codes
 from radiff.errors import InputError
 from radiff.sky import Beam, background_rms
-from radiff.sky.spectrum import beam_shape, beam_widths
 
 COUNT = 4000
 
@@ -55,11 +55,11 @@ def test_unknown_beams_are_taken_for_usual_ones():
 
 def test_the_beam_in_a_crop():
     """Pixels half as wide along x: the beam is twice as many of them wide there; a quarter turn swaps its axes."""
-    shape = torch.from_numpy(beam_shape(Beam(6.0, 3.0, 0.0), 1.0)).float()[None]  # 6 along y
+    shape = torch.from_numpy(Beam(6.0, 3.0, 0.0).covariance(1.0)).float()[None]  # 6 along y
     halved = beams_seen(shape, torch.tensor([[[0.5, 0.0], [0.0, 1.0]]]))[0].double().numpy()
-    assert beam_widths(halved)[:2] == pytest.approx((6.0, 6.0), rel=1e-5)
+    assert astuple(Beam.from_covariance(halved, 1.0))[:2] == pytest.approx((6.0, 6.0), rel=1e-5)
     turned = beams_seen(shape, torch.tensor([[[0.0, -1.0], [1.0, 0.0]]]))[0].double().numpy()
-    assert beam_widths(turned) == pytest.approx((6.0, 3.0, 90.0), rel=1e-5)
+    assert astuple(Beam.from_covariance(turned, 1.0)) == pytest.approx((6.0, 3.0, 90.0), rel=1e-5)
     assert not beams_seen(torch.zeros(1, 2, 2), torch.eye(2)[None]).any()
 
 

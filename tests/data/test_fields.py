@@ -18,11 +18,10 @@ from radiff.errors import InputError
 from radiff.masks import Annotation, SourceObject, write_annotation
 from radiff.models.conditions import shape_code
 from radiff.sky import NoiseSpectrum, background_rms, remove_sources, write_cutout
-from radiff.sky.spectrum import beam_shape
 from tiny_fields import BEAM, EDGE, PEAK, SCALE, fwhm, place, source, tiny_fields, write_field, write_splits
 
 SCALING = SnrAsinh(4.0)
-SHAPE = beam_shape(BEAM, SCALE)
+SHAPE = BEAM.covariance(SCALE)
 NAMES = ("images", "masks", "peaks", "skies", "beams", "noise")
 
 

@@ -23,7 +23,6 @@ from radiff.generate.prior import (
 )
 from radiff.masks import SourceObject
 from radiff.sky import Beam, FaintSources, NoiseBank, NoiseField, NoiseSpectrum, Residuals
-from radiff.sky.spectrum_shapes import beam_shape
 
 SPECTRUM = NoiseSpectrum.from_beam(Beam(5.4, 5.4), 1.8)
 LEFT = Residuals(floor=0.15, level=0.05, power=0.5, scale=16.0, patch=2.0, spread=0.8, turned=0.0)
@@ -93,7 +92,7 @@ def test_a_seed_is_a_sky():
 
 def test_a_spectrum_is_brought_to_the_beam_of_the_image():
     spectrum = NoiseSpectrum.from_beam(Beam(6.0, 6.0), 1.0)
-    wanted = beam_shape(Beam(4.0, 3.0, 30.0), 1.0)
+    wanted = Beam(4.0, 3.0, 30.0).covariance(1.0)
     np.testing.assert_allclose(noise_for(spectrum, wanted, 0).shape, wanted, atol=1e-9)
     assert noise_for(spectrum, None, 0) is spectrum
     beamless = NoiseSpectrum(spectrum.power)

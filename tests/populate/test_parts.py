@@ -11,28 +11,29 @@ from populate_samples import BEAM, SCALE, double, library
 from radiff.errors import InputError
 from radiff.masks import EXTENDED, SPURIOUS, SourceObject
 from radiff.populate import FluxRule, Number, PopulateOptions, StampLibrary, drawn_orders, object_orders, read_counts
-from radiff.populate.geometry import FWHM2, Grid, make_grid, on_sky, shape_of, widths_of
 from radiff.populate.making import cut_stamp, make_stamps
 from radiff.populate.profiles import centroid, gaussian, mask_level, resampled, second_moments, turned
 from radiff.populate.stamps import write_stamps
 from radiff.sky import Beam
+from radiff.sky.beam import FWHM2, covariance, widths
+from radiff.sky.grid import SkyGrid, make_grid, on_sky
 
 # ---------------------------------------------------------------- geometry
 
 
 @pytest.mark.parametrize(("major", "minor", "pa"), [(6.0, 4.8, 30.0), (10.0, 1.0, 135.0), (3.0, 2.0, 0.0)])
 def test_shapes_and_widths(major, minor, pa):
-    shape = shape_of(major, minor, pa)
+    shape = covariance(major, minor, pa)
     assert np.linalg.det(shape) == pytest.approx((major * minor / FWHM2) ** 2)
-    assert [float(w[0]) for w in widths_of(shape[None])] == pytest.approx([major, minor, pa])
-    more = shape + shape_of(2 * major, 2 * minor, pa)  # along one axis widths add in quadrature
-    assert widths_of(more[None])[0][0] == pytest.approx(major * math.sqrt(5))
-    assert widths_of(-shape[None])[0][0] == 0.0
+    assert [float(w[0]) for w in widths(shape[None])] == pytest.approx([major, minor, pa])
+    more = shape + covariance(2 * major, 2 * minor, pa)  # along one axis widths add in quadrature
+    assert widths(more[None])[0][0] == pytest.approx(major * math.sqrt(5))
+    assert widths(-shape[None])[0][0] == 0.0
 
 
 @pytest.mark.parametrize(("projection", "frame"), [("SIN", "RA"), ("TAN", "G"), ("CAR", "G")])
 def test_the_beam_in_pixels_keeps_its_area(projection, frame):
-    grid = Grid((200, 300), celestial_wcs((200, 300), SCALE, projection, frame), BEAM)
+    grid = SkyGrid((200, 300), celestial_wcs((200, 300), SCALE, projection, frame), BEAM)
     area = 2 * math.pi * math.sqrt(np.linalg.det(grid.beam_shape))
     assert area == pytest.approx(grid.beam_area, rel=1e-9) == pytest.approx(BEAM.area_pixels(SCALE), rel=1e-9)
     assert grid.beam_fwhm == pytest.approx((4.0, 3.2), rel=1e-3)
@@ -40,12 +41,12 @@ def test_the_beam_in_pixels_keeps_its_area(projection, frame):
     x, y = np.array([10.0, 250.0]), np.array([190.0, 5.0])
     assert np.allclose(grid.to_pixel(*grid.to_sky(x, y)), [x, y], atol=1e-6)
     if frame == "RA":  # north of the frame is that of the sky
-        told = widths_of(on_sky(grid.steps([150.0], [100.0]), grid.beam_shape[None]))
+        told = widths(on_sky(grid.steps([150.0], [100.0]), grid.beam_shape[None]))
         assert [float(w[0]) for w in told] == pytest.approx([6.0, 4.8, 30.0], rel=1e-3)
 
 
 def test_positions_off_the_projection_are_nan():
-    grid = Grid((100, 100), celestial_wcs((100, 100)), BEAM)
+    grid = SkyGrid((100, 100), celestial_wcs((100, 100)), BEAM)
     x, y = grid.to_pixel([150.1, 330.0], [32.2, -32.0])
     assert np.isfinite(x[0]) and np.isnan([x[1], y[1]]).all()
 
@@ -53,8 +54,11 @@ def test_positions_off_the_projection_are_nan():
 def test_headers_that_are_refused(tmp_path):
     wcs = celestial_wcs((100, 100))
     for given, message in (
-        ((None, BEAM), "m.fits: no celestial WCS in the header; put CTYPE, CRVAL, CRPIX and CDELT into it"),
-        ((wcs, None), "m.fits: no beam in the header; give it with --beam maj,min,pa (arcsec, arcsec, deg)"),
+        ((None, BEAM), "m.fits: no celestial WCS in the header; add CTYPE, CRVAL, CRPIX and CDELT to it"),
+        (
+            (wcs, None),
+            "m.fits: no beam in the header; add BMAJ, BMIN and BPA (deg) to it (populate takes --beam)",
+        ),
         ((wcs, Beam(2.0, 2.0)), "m.fits: a beam of 1.11 pixels is not sampled; at least 1.5 pixels are needed"),
     ):
         with pytest.raises(InputError) as error:
@@ -69,7 +73,7 @@ def test_headers_that_are_refused(tmp_path):
 
 
 def test_a_gaussian_of_unit_flux():
-    shape = shape_of(9.0, 5.0, 20.0)
+    shape = covariance(9.0, 5.0, 20.0)
     pixels = gaussian(shape, 0.3, -0.4, 40.0)
     assert pixels.values.sum() == pytest.approx(40.0, rel=1e-6)
     y, x = centroid(pixels.values)
@@ -84,7 +88,7 @@ def test_a_stamp_at_the_beam_of_the_map(scale):
     beam = 4.0
     y, x = np.indices((61, 61)) - 30.0
     stamp = np.exp(-0.5 * (x**2 + y**2) * FWHM2 / beam**2)
-    target = shape_of(beam * scale * 1.5, beam * scale * 1.1, 70.0)
+    target = covariance(beam * scale * 1.5, beam * scale * 1.1, 70.0)
     pixels = resampled(stamp, beam, target, scale, 0.25, -0.45, 30.0)
     assert pixels.values.sum() == pytest.approx(30.0, rel=1e-6) and pixels.values.min() >= 0
     cy, cx = centroid(pixels.values)

@@ -12,7 +12,8 @@ from conftest import celestial_wcs
 from populate_samples import BEAM, SCALE, library, noise_map
 from radiff.masks import COMPACT, EXTENDED, from_coco
 from radiff.populate import FluxRule, Number, PopulateOptions, populate
-from radiff.populate.geometry import make_grid, shape_of, widths_of
+from radiff.sky.beam import covariance, widths
+from radiff.sky.grid import make_grid
 from radiff.sky.header import quiet_astropy
 from radiff.sky.truth import read_truth
 
@@ -90,8 +91,8 @@ def test_sizes_and_angles_without_the_beam(thousand):
     long = big & (asked["min"] < 0.8 * asked["maj"])
     apart = np.abs((told["pa_deconvolved"].value - asked["pa"] + 90) % 180 - 90)
     assert long.sum() > 300 and apart[long].max() < 1.0
-    beam = shape_of(BEAM.maj, BEAM.min, BEAM.pa)
-    wide = [widths_of((shape_of(*row) + beam)[None]) for row in asked["maj", "min", "pa"].iterrows()]
+    beam = covariance(BEAM.maj, BEAM.min, BEAM.pa)
+    wide = [widths((covariance(*row) + beam)[None]) for row in asked["maj", "min", "pa"].iterrows()]
     assert np.abs(told["major"].value / [w[0][0] for w in wide] - 1).max() < 1e-3
     apart = np.abs((told["pa"].value - [w[2][0] for w in wide] + 90) % 180 - 90)
     long = np.array([w[0][0] / w[1][0] for w in wide]) > 1.2

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import celestial_wcs
 from radiff.errors import InputError
 from radiff.sky import Beam, HeaderWarning
+from radiff.sky.beam import covariance, mean_width, widths
 
 
 def test_area_is_the_sum_of_a_gaussian_of_peak_one():
@@ -69,3 +71,73 @@ def test_swapped_axes_turn_the_angle():
 def test_impossible_beams_are_refused(widths):
     with pytest.raises(InputError, match="both widths must be positive"):
         Beam(*widths)
+
+
+@pytest.mark.parametrize(("beam", "told"), [((3.0, 6.0, 0.0), "3 x 6"), ((5.0, 5.1, 90.0), "5 x 5.1")])
+def test_a_minor_axis_above_the_major_one_is_refused(beam, told):
+    with pytest.raises(InputError, match=f"a beam of {told} arcsec, whose minor axis is above its major one"):
+        Beam(*beam)
+    with pytest.raises(InputError, match="minor axis is above"):
+        Beam.of(",".join(map(str, beam)))
+
+
+@pytest.mark.parametrize("value", [Beam(6.0, 5.0, 30.0), (6, 5, 30), [6.0, 5.0, 30.0], "6,5,30", "6, 5, 30"])
+def test_what_stands_for_a_beam(value):
+    assert Beam.of(value) == Beam(6.0, 5.0, 30.0)
+
+
+def test_one_number_is_a_round_beam():
+    assert Beam.of("5.4") == Beam.of(5.4) == Beam(5.4, 5.4)
+    assert Beam.of(np.float32(5)) == Beam(5.0, 5.0)
+
+
+@pytest.mark.parametrize("value", ["", "wide", "6,5", (6, 5), (1, 2, 3, 4), None, {"maj": 6}, object()])
+def test_what_does_not(value):
+    with pytest.raises(InputError, match="give its FWHM, or maj,min,pa"):
+        Beam.of(value)
+
+
+angles = st.floats(0.0, 179.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(2.0, 9.0), st.floats(0.3, 1.0), angles, st.floats(0.1, 20.0))
+def test_against_the_analytic_beam(width, ratio, pa, scale):
+    """A Gaussian drawn by its definition has the area, the second moments and the widths that the beam tells."""
+    beam = Beam(width * scale, width * scale * ratio, pa)
+    y, x = np.mgrid[-40:41, -40:41].astype(float)
+    north, east = y, -x  # north up, east to the left
+    turn = np.radians(pa)
+    along, across = east * np.sin(turn) + north * np.cos(turn), east * np.cos(turn) - north * np.sin(turn)
+    drawn = np.exp(-4 * np.log(2) * ((along / width) ** 2 + (across / (width * ratio)) ** 2))
+    if width * ratio > 1.6:  # else its pixels do not hold it
+        assert drawn.sum() == pytest.approx(beam.area_pixels(scale), rel=1e-3)
+        moments = np.array([[(drawn * a * b).sum() for a in (x, y)] for b in (x, y)]) / drawn.sum()
+        assert moments == pytest.approx(beam.covariance(scale), rel=1e-2, abs=1e-2)
+    assert 2 * np.pi * np.sqrt(np.linalg.det(beam.covariance(scale))) == pytest.approx(beam.area_pixels(scale))
+    assert mean_width(beam.covariance(scale)) == pytest.approx(beam.width_pixels(scale))
+    assert beam.width_pixels(scale) == pytest.approx(np.sqrt(np.prod(beam.fwhm_pixels(scale))))
+    back = Beam.from_covariance(beam.covariance(scale), scale)
+    assert (back.maj, back.min) == pytest.approx((beam.maj, beam.min), rel=1e-9)
+    if ratio < 0.99:
+        assert (back.pa - pa + 90) % 180 - 90 == pytest.approx(0.0, abs=1e-5)
+
+
+@given(st.floats(1.0, 50.0), st.floats(0.05, 1.0), angles, st.floats(1.0, 50.0), st.floats(0.05, 1.0), angles)
+def test_a_beam_is_taken_off_as_it_was_put_on(maj, ratio, pa, other, shape, turn):
+    bare, beam = covariance(maj, maj * ratio, pa), covariance(other, other * shape, turn)
+    found = widths(bare + beam - beam)
+    assert (float(found[0]), float(found[1])) == pytest.approx((maj, maj * ratio), rel=1e-6, abs=1e-3)
+    assert widths(bare + beam)[0] >= maj * (1 - 1e-9)  # what is convolved gets wider
+    assert [float(v) for v in widths(-bare)] == [0.0, 0.0, 0.0]
+
+
+def test_a_beam_on_a_turned_map():
+    """At the reference pixel, the beam's major axis lies along the line that the WCS says has its angle."""
+    wcs = celestial_wcs((100, 100), 1.5)
+    upright = Beam(9.0, 4.0, 30.0).covariance(1.5)
+    assert Beam(9.0, 4.0, 30.0).covariance(1.5, wcs) == pytest.approx(upright)
+    wcs.wcs.pc = [[0.0, -1.0], [1.0, 0.0]]
+    turned = Beam(9.0, 4.0, 30.0).covariance(1.5, wcs)
+    assert np.linalg.eigvalsh(turned) == pytest.approx(np.linalg.eigvalsh(upright))
+    assert abs(turned[0, 0] - upright[1, 1]) < 1e-9

@@ -13,7 +13,6 @@ from radiff.models.autoencoder import LOG_VARIANCE_START, Autoencoder, Autoencod
 from radiff.models.conditions import Conditions, condition_planes
 from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.sky import Beam
-from radiff.sky.spectrum import beam_shape
 from radiff.training.autoencoder import AutoencoderLoss, AutoencoderTask
 from radiff.training.config import AutoencoderSettings, DenoiserSettings
 from radiff.training.denoiser import (
@@ -226,7 +225,7 @@ def test_the_sky_prior_needs_noise_and_a_scaling_that_knows_it():
 
 def test_beams_are_told_by_three_numbers_or_not_at_all():
     """6 x 3 pixels with the major axis along x: width sqrt(18), ln 2 times cos 0."""
-    shape = torch.from_numpy(beam_shape(Beam(6.0, 3.0, 90.0), 1.0)).float()
+    shape = torch.from_numpy(Beam(6.0, 3.0, 90.0).covariance(1.0)).float()
     told = beam_told(torch.stack([shape, torch.zeros(2, 2)]))
     torch.testing.assert_close(told, torch.tensor([[18**0.5, math.log(2), 0.0], [0.0, 0.0, 0.0]]), atol=1e-5, rtol=1e-5)
     settings = SETTINGS.model_copy(update={"beam_dropout": 0.4})

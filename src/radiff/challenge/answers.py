@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from radiff.challenge.geometry import SkyGrid, Values
 from radiff.challenge.sdc1 import sdc1_beam
 from radiff.challenge.submission import read_submission
 from radiff.errors import InputError
 from radiff.files import read_json
 from radiff.masks import read_annotation
 from radiff.sky import HeaderWarning, MapReader
+from radiff.sky.beam import Floats
+from radiff.sky.grid import SkyGrid
 from radiff.sky.sdc1 import sdc1_columns
 from radiff.sky.truth import TRUTH_FILES, read_truth
 
@@ -29,7 +30,7 @@ _IMAGES = ("map.fits", "classes.fits", "sources.fits", "instances.fits")
 _TEXT = (".txt", ".csv", ".dat", ".vot", ".xml")
 _COLUMNS = (
     "ra", "dec", "ra_peak", "dec_peak", "flux", "peak", "rms", "snr", "major", "minor", "major_deconvolved",
-    "minor_deconvolved", "pa", "core_fraction",
+    "minor_deconvolved", "pa", "pa_deconvolved", "core_fraction",
 )  # fmt: skip
 
 Box = tuple[int, int, int, int]
@@ -44,7 +45,8 @@ class Answer:
     name : str
     columns : dict of str to array (n,)
         Those of `radiff.sky.truth`, plain: id, class (text), ra, dec, ra_peak, dec_peak (deg), flux (Jy), peak, rms
-        (Jy/beam), snr, major, minor, major_deconvolved, minor_deconvolved (arcsec), pa (deg), core_fraction.
+        (Jy/beam), snr, major, minor, major_deconvolved, minor_deconvolved (arcsec), pa, pa_deconvolved (deg),
+        core_fraction.
     beam : (float, float)
         Major and minor FWHM, arcsec.
     area : float
@@ -71,7 +73,7 @@ class Answer:
     training: Box | None = None
     window: Box | None = None
     real: list[Any] = field(default_factory=list)
-    sdc1: dict[str, Values] | None = None
+    sdc1: dict[str, Floats] | None = None
     map: Path | None = None
 
     def __len__(self) -> int:
@@ -82,21 +84,21 @@ class Answer:
         """Rows that are artefacts, which nobody should find."""
         return np.asarray(self.columns["class"] == "spurious")
 
-    def pixels(self, ra: Values, dec: Values) -> tuple[Values, Values] | None:
+    def pixels(self, ra: Floats, dec: Floats) -> tuple[Floats, Floats] | None:
         """Positions on the map, (x, y); None where there is no map."""
-        return None if self.grid is None else self.grid.pixels(ra, dec)
+        return None if self.grid is None else self.grid.to_pixel(ra, dec)
 
-    def in_training(self, ra: Values, dec: Values) -> NDArray[np.bool_]:
+    def in_training(self, ra: Floats, dec: Floats) -> NDArray[np.bool_]:
         """Whether positions lie in the training area."""
         return self._inside(ra, dec, self.training) if self.training else np.zeros(len(ra), bool)
 
-    def off_the_map(self, ra: Values, dec: Values) -> NDArray[np.bool_]:
+    def off_the_map(self, ra: Floats, dec: Floats) -> NDArray[np.bool_]:
         """Whether positions lie off the map, or off what is judged of it."""
         if self.grid is None:
             return np.zeros(len(ra), bool)
         return ~self._inside(ra, dec, self.window or (0, self.grid.shape[0], 0, self.grid.shape[1]))
 
-    def _inside(self, ra: Values, dec: Values, box: Box) -> NDArray[np.bool_]:
+    def _inside(self, ra: Floats, dec: Floats, box: Box) -> NDArray[np.bool_]:
         at = self.pixels(ra, dec)
         if at is None:
             return np.zeros(len(ra), bool)
@@ -104,7 +106,7 @@ class Answer:
         with np.errstate(invalid="ignore"):
             return np.asarray((at[0] >= x0 - 0.5) & (at[0] < x1 - 0.5) & (at[1] >= y0 - 0.5) & (at[1] < y1 - 0.5))
 
-    def on_real(self, ra: Values, dec: Values) -> NDArray[np.bool_]:
+    def on_real(self, ra: Floats, dec: Floats) -> NDArray[np.bool_]:
         """Whether positions lie on a source of the map itself, or within half a beam of its mask."""
         result = np.zeros(len(ra), bool)
         at = self.pixels(ra, dec)
@@ -122,7 +124,7 @@ class Answer:
                 result[near] |= grown[y[near] - top, x[near] - left]
         return result
 
-    def as_sdc1(self, rows: NDArray[np.bool_]) -> dict[str, Values]:
+    def as_sdc1(self, rows: NDArray[np.bool_]) -> dict[str, Floats]:
         """Columns of SDC1 of some rows; ids are those of the truth."""
         if self.sdc1 is not None:
             return {name: values[rows] for name, values in self.sdc1.items()}

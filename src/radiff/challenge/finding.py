@@ -13,11 +13,11 @@ from astropy.table import Table
 
 from radiff.challenge.finders.external import find_by_program
 from radiff.challenge.finders.islands import FindOptions, find_by_sep, measure_objects
-from radiff.challenge.geometry import SkyGrid
 from radiff.challenge.submission import submission_table
 from radiff.errors import InputError
 from radiff.masks import SPURIOUS, SourceObject
 from radiff.sky import HeaderWarning, MapReader
+from radiff.sky.grid import SkyGrid
 
 FINDERS = ("sep", "pybdsf", "aegean", "segmenter")
 Segment = Callable[[Path], Sequence[SourceObject]]

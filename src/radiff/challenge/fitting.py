@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from radiff.challenge.geometry import FWHM
+from radiff.sky.beam import mean_width
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -76,8 +76,7 @@ def measure_source(image: NDArray[np.floating], own: Mask, usable: Mask, rms: fl
     count = int(np.count_nonzero(own))
     if not count:
         return None
-    width = FWHM * math.sqrt(math.sqrt(max(np.linalg.det(beam), 1e-12)))
-    wide = ndimage.binary_dilation(own, _disk(0.5 * width)) & usable
+    wide = ndimage.binary_dilation(own, _disk(0.5 * mean_width(beam))) & usable
     pixels = _pixel_fit(image, own, wide)
     if pixels is None:
         return None

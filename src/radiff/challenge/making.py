@@ -22,13 +22,13 @@ from astropy.table import QTable, Table
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from radiff.challenge.answers import HIDDEN, SETTINGS, Box, read_answer
-from radiff.challenge.geometry import SkyGrid
 from radiff.challenge.submission import COLUMNS, submission_table, write_regions, write_submission
 from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder, read_json, write_json, write_text
 from radiff.parallel import track
 from radiff.sky import MapReader
 from radiff.sky.fits import open_image
+from radiff.sky.grid import SkyGrid
 from radiff.sky.header import PROVENANCE_KEY, build_header, quiet_astropy
 from radiff.sky.truth import TRUTH_FILES, read_truth, truth_table, write_truth
 
@@ -231,7 +231,7 @@ def example_submission(grid: SkyGrid) -> Table:
     """Three rows that show the form of a submission: places and numbers are made up, by the map's size alone."""
     ny, nx = grid.shape
     x, y = np.array([0.25, 0.5, 0.75]) * nx, np.array([0.25, 0.5, 0.75]) * ny
-    ra, dec = grid.sky(x, y)
+    ra, dec = grid.to_sky(x, y)
     snr, rms = np.array([50.0, 12.0, 6.0]), np.full(3, 1e-4)
     wide = np.array([1.0, 2.0, 1.0])
     return submission_table(
@@ -249,7 +249,7 @@ def _corner(table: QTable, grid: SkyGrid, share: float) -> Box:
     """The corner of the map, of its shape and that share of its pixels, that holds most objects."""
     ny, nx = grid.shape
     height, width = (max(1, round(length * math.sqrt(share))) for length in (ny, nx))
-    x, y = grid.pixels(table["ra"].value, table["dec"].value)
+    x, y = grid.to_pixel(table["ra"].value, table["dec"].value)
     best: tuple[int, Box] | None = None
     for y0 in (0, ny - height):
         for x0 in (0, nx - width):

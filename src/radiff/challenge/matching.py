@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from radiff.challenge.geometry import Values, unit_vectors
+from radiff.sky.beam import Floats
 
 MATCHED, DUPLICATE, SPURIOUS, FALSE = "matched", "duplicate", "spurious", "false"
 """What a judged detection is: in a pair; in reach of a true source that another one has; on an artefact of the truth;
@@ -48,14 +49,14 @@ class Match:
     """
 
     pairs: NDArray[np.intp]
-    separation: Values
+    separation: Floats
     truth: NDArray[np.str_]
     found: NDArray[np.str_]
     near: NDArray[np.intp]
     chance: float
 
 
-def reach_of(major: ArrayLike, beam: float, radius: float | None = None) -> Values:
+def reach_of(major: ArrayLike, beam: float, radius: float | None = None) -> Floats:
     """How far from a true source a detection may lie, arcsec: half of its FWHM on the map, at least half a beam.
 
     Parameters
@@ -134,11 +135,11 @@ def match(
 
 
 def _pairs(
-    truth: tuple[ArrayLike, ArrayLike], found: tuple[ArrayLike, ArrayLike], reach: Values
+    truth: tuple[ArrayLike, ArrayLike], found: tuple[ArrayLike, ArrayLike], reach: Floats
 ) -> dict[str, NDArray[Any]]:
     """All pairs within reach: rows of both, separation (arcsec), and its share of the reach."""
     none = np.zeros(0, np.intp)
-    true_at, found_at = unit_vectors(*truth), unit_vectors(*found)
+    true_at, found_at = (SkyCoord(*place, unit="deg").cartesian.xyz.value.T for place in (truth, found))
     if not len(true_at) or not len(found_at):
         return {"truth": none, "found": none, "separation": np.zeros(0), "share": np.zeros(0)}
     chord = 2.0 * np.sin(np.radians(reach / 3600.0) / 2.0)

@@ -13,7 +13,6 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from radiff.challenge.answers import Answer
-from radiff.challenge.geometry import Values
 from radiff.challenge.matching import (
     ASIDE,
     DUPLICATE,
@@ -32,6 +31,7 @@ from radiff.challenge.matching import (
 from radiff.challenge.measures import Share, Spread, log_edges, share_curve, spread_curve
 from radiff.challenge.sdc1 import Sdc1Score, sdc1_score
 from radiff.errors import InputError
+from radiff.sky.beam import Floats
 from radiff.sky.sdc1 import SDC1_CLASSES, sdc1_columns
 
 CLASSES = ("compact", "extended")
@@ -67,9 +67,9 @@ class Scored:
     name: str
     table: Table
     match: Match
-    pairs: dict[str, Values]
+    pairs: dict[str, Floats]
     sdc1: Sdc1Score
-    sdc1_table: dict[str, Values]
+    sdc1_table: dict[str, Floats]
     figures: dict[str, Any]
 
 
@@ -91,9 +91,9 @@ class Scores:
 
     answer: Answer
     entries: list[Scored]
-    edges: dict[str, Values]
+    edges: dict[str, Floats]
     wanted: NDArray[np.bool_]
-    truth_sdc1: dict[str, Values]
+    truth_sdc1: dict[str, Floats]
     settings: dict[str, Any]
 
 
@@ -153,7 +153,7 @@ def misplaced(answer: Answer, table: Table) -> str | None:
     """What is wrong with the units of a submission, as one line; None where nothing seems to be."""
     ra, dec = np.asarray(table["ra"], float), np.asarray(table["dec"], float)
     if answer.grid is not None and answer.off_the_map(ra, dec).all():
-        middle = answer.grid.sky([(answer.grid.shape[1] - 1) / 2], [(answer.grid.shape[0] - 1) / 2])
+        middle = answer.grid.to_sky([(answer.grid.shape[1] - 1) / 2], [(answer.grid.shape[0] - 1) / 2])
         return (
             f"none of its {len(table)} rows lies on the map, which is about ra {middle[0][0]:.4f}, dec"
             f" {middle[1][0]:.4f} deg; the first is at {ra[0]:.4f}, {dec[0]:.4f}; give ra and dec in deg, ICRS"
@@ -192,13 +192,13 @@ def _set_real_aside(answer: Answer, table: Table, found: Match) -> None:
     found.found[false[on]] = REAL
 
 
-def _by(answer: Answer) -> dict[str, Values]:
+def _by(answer: Answer) -> dict[str, Floats]:
     """What completeness is told against, of the truth."""
     columns = answer.columns
     return {"snr": columns["snr"], "flux": columns["flux"], "size": columns["major"] / answer.beam[0]}
 
 
-def _told(answer: Answer, table: Table) -> dict[str, Values]:
+def _told(answer: Answer, table: Table) -> dict[str, Floats]:
     """The same as a submission tells it; sizes without the beam are convolved with it."""
     major = np.asarray(table["major"], float)
     bare = np.asarray(table["major_deconvolved"], float)
@@ -218,7 +218,7 @@ def _kinds(answer: Answer, table: Table) -> NDArray[np.str_]:
     return np.array([names.get(kind, kind) for kind in told], dtype=str)
 
 
-def _edges(answer: Answer, wanted: NDArray[np.bool_], matched: Sequence[tuple[str, Table, Match]]) -> dict[str, Values]:
+def _edges(answer: Answer, wanted: NDArray[np.bool_], matched: Sequence[tuple[str, Table, Match]]) -> dict[str, Floats]:
     edges = {}
     for name, values in _by(answer).items():
         told = [_told(answer, table)[name][np.isin(found.found, JUDGED)] for _, table, found in matched]
@@ -229,8 +229,8 @@ def _edges(answer: Answer, wanted: NDArray[np.bool_], matched: Sequence[tuple[st
 def _scored(
     answer: Answer,
     wanted: NDArray[np.bool_],
-    edges: dict[str, Values],
-    truth_sdc1: dict[str, Values],
+    edges: dict[str, Floats],
+    truth_sdc1: dict[str, Floats],
     beam: float | None,
     frequency: int | None,
     name: str,
@@ -275,7 +275,7 @@ def _scored(
     return Scored(name, table, found, pairs, sdc1, sdc1_table, figures)
 
 
-def _sdc1_table(answer: Answer, table: Table, judged: NDArray[np.bool_]) -> dict[str, Values]:
+def _sdc1_table(answer: Answer, table: Table, judged: NDArray[np.bool_]) -> dict[str, Floats]:
     """Judged rows in SDC1's columns: as they are in the file, else of our columns."""
     if "sdc1" in table.meta:
         return {name: np.asarray(values, float)[judged] for name, values in table.meta["sdc1"].items()}
@@ -290,7 +290,7 @@ def _class_right(answer: Answer, table: Table, found: Match) -> Share:
     return Share(int((ours == answer.columns["class"][true])[known].sum()), int(known.sum()))
 
 
-def _pairs(answer: Answer, table: Table, found: Match) -> dict[str, Values]:
+def _pairs(answer: Answer, table: Table, found: Match) -> dict[str, Floats]:
     """Differences and ratios of matched rows."""
     true, told = found.pairs.T
     t = {name: np.asarray(values)[true] for name, values in answer.columns.items() if name != "class"}
@@ -312,7 +312,7 @@ def _pairs(answer: Answer, table: Table, found: Match) -> dict[str, Values]:
     return result
 
 
-def _errors(pairs: dict[str, Values]) -> dict[str, Any]:
+def _errors(pairs: dict[str, Floats]) -> dict[str, Any]:
     """Medians and scatters, of all matched sources and of the bright ones."""
     columns = [name for name in pairs if name != "snr"]
     bright = pairs["snr"] >= BRIGHT

@@ -42,6 +42,7 @@ COLUMNS: dict[str, CatalogColumn] = {
     "pa": CatalogColumn("f", u.deg, "position angle of the major axis, north through east"),
     "major_deconvolved": CatalogColumn("f", u.arcsec, "FWHM along the major axis without the beam"),
     "minor_deconvolved": CatalogColumn("f", u.arcsec, "FWHM along the minor axis without the beam"),
+    "pa_deconvolved": CatalogColumn("f", u.deg, "position angle of the major axis without the beam"),
     "ra_peak": CatalogColumn("f", u.deg, "right ascension of the brightest point, ICRS"),
     "dec_peak": CatalogColumn("f", u.deg, "declination of the brightest point, ICRS"),
     "class": CatalogColumn("U", None, "compact, extended or spurious; empty: not known"),
@@ -57,7 +58,7 @@ _FILL: dict[str, Any] = {"i": -1, "f": np.nan, "U": ""}
 _NAMES = {
     "id": "id", "ra": "ra", "dec": "dec", "int_flux": "flux", "peak_flux": "peak", "local_rms": "rms", "snr": "snr",
     "maj": "major", "min": "minor", "pa": "pa", "maj_deconvolved": "major_deconvolved",
-    "min_deconvolved": "minor_deconvolved", "ra_core": "ra_peak", "dec_core": "dec_peak", "class": "class",
+    "min_deconvolved": "minor_deconvolved", "pa_deconvolved": "pa_deconvolved", "ra_core": "ra_peak", "dec_core": "dec_peak", "class": "class",
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from radiff.masks.layout import find_pairs
 from radiff.masks.measure import measure_objects
 from radiff.masks.rg import Annotation, read_annotation, write_annotation
 from radiff.parallel import Failure, run_parallel
-from radiff.sky import Cutout, HeaderWarning, background_rms, read_cutout, write_cutout
+from radiff.sky import Beam, Cutout, HeaderWarning, background_rms, read_cutout, write_cutout
 
 INDEX = "index.csv"
 SPLITS = ("train", "val")
@@ -102,6 +102,13 @@ class Row:
     def counts(self) -> tuple[int, int, int]:
         """Objects per class: spurious, compact, extended."""
         return self.n_spurious, self.n_compact, self.n_extended
+
+    @property
+    def beam(self) -> Beam | None:
+        """The beam; None where a width is not known."""
+        if not (self.bmaj > 0 and self.bmin > 0):
+            return None
+        return Beam.from_axes(self.bmaj, self.bmin, self.bpa if math.isfinite(self.bpa) else 0.0)
 
 
 COLUMNS = {field.name: field.type for field in dataclasses.fields(Row)}

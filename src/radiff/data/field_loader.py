@@ -16,7 +16,7 @@ from radiff.data.loader import Batch
 from radiff.data.noise import noise_like
 from radiff.data.scaling import SnrAsinh
 from radiff.errors import InputError
-from radiff.sky.spectrum import FWHM2
+from radiff.sky.beam import FWHM
 
 MARGIN = 1.0
 """Pixels that a resampled crop keeps from the edge of its field, for the interpolation."""
@@ -138,7 +138,7 @@ class FieldLoader:
             fields = torch.where(near, self.of_object[picked], fields)
         sizes = self.sizes[fields]
         beams = self.arrays[4][self.where[fields]]
-        widths = FWHM2**0.5 * torch.linalg.det(beams).clamp(min=0.0) ** 0.25
+        widths = FWHM * torch.linalg.det(beams).clamp(min=0.0) ** 0.25
         limits = (torch.minimum(sizes, sizes.new_tensor(self.window)).amin(1) - 1) / 2 - MARGIN
         matrices, plain = draw_matrices(widths, limits, self.options, dice)
         centres = free * (sizes - 1)

@@ -11,7 +11,6 @@
 
 import hashlib
 import json
-import math
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -29,8 +28,7 @@ from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json
 from radiff.masks import SourceObject, objects_to_mask
 from radiff.parallel import Failure, run_parallel
-from radiff.sky import Beam, remove_sources
-from radiff.sky.spectrum import beam_shape
+from radiff.sky import remove_sources
 
 ARRAYS = {
     "images": np.float32,
@@ -166,16 +164,14 @@ def peak_map(
 
 def beam_pixels(row: Row) -> float:
     """Geometric mean of the beam's two widths (FWHM), in pixels; 0 where beam or pixel scale is not known."""
-    width = math.sqrt(row.bmaj * row.bmin) / row.pixel_scale if row.bmaj > 0 and row.bmin > 0 else math.nan
-    return width if math.isfinite(width) else 0.0
+    return 0.0 if row.beam is None or not row.pixel_scale > 0 else row.beam.width_pixels(row.pixel_scale)
 
 
 def beam_covariance(row: Row) -> NDArray[np.float32]:
     """Covariance (2, 2) of the beam, pixels squared, axes (x, y); 0 where beam or pixel scale is not known."""
-    if not beam_pixels(row) > 0:
+    if row.beam is None or not row.pixel_scale > 0:
         return np.zeros((2, 2), np.float32)
-    beam = Beam(row.bmaj, row.bmin, row.bpa if math.isfinite(row.bpa) else 0.0)
-    return beam_shape(beam, row.pixel_scale).astype(np.float32)
+    return row.beam.covariance(row.pixel_scale).astype(np.float32)
 
 
 def _pack_one(job: tuple[int, Row], root: Path, folder: Path, scaling: SnrAsinh | Paper) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from radiff.data.collection import Collection, Row
 from radiff.data.resample import ResampleOptions
 from radiff.errors import InputError
 from radiff.masks import SourceObject, mask_to_objects, objects_to_mask
-from radiff.sky.beam import FWHM_AREA
 
 Image = NDArray[np.float32]
 RESAMPLED = ResampleOptions().sample
@@ -171,10 +170,9 @@ def read_picture(job: Job, with_mask: bool = True) -> Picture:
 
 def _beam(row: Row) -> tuple[float, float]:
     """Area and width of a row's beam in pixels."""
-    if not (row.bmaj > 0 and row.bmin > 0 and row.pixel_scale > 0):
+    if row.beam is None or not row.pixel_scale > 0:
         return math.nan, math.nan
-    squared = row.bmaj * row.bmin / row.pixel_scale**2
-    return FWHM_AREA * squared, math.sqrt(squared)
+    return row.beam.area_pixels(row.pixel_scale), row.beam.width_pixels(row.pixel_scale)
 
 
 def picture_of(name: str, snr: NDArray[Any], mask: NDArray[Any], like: Picture | None = None) -> Picture:

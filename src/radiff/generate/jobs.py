@@ -17,7 +17,7 @@ from radiff.generate.sky import Sky, measure_noise
 from radiff.generate.steering import Guidance
 from radiff.masks import SourceObject, mask_to_objects
 from radiff.sky import NoiseSpectrum
-from radiff.sky.spectrum_shapes import FWHM2
+from radiff.sky.beam import round_covariance
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def noises(snr: NDArray[np.float32], job: Job) -> tuple[tuple[float, float], tup
 
 def round_shape(width: float) -> NDArray[np.float64] | None:
     """Covariance (2, 2) of a circular beam of `width` pixels FWHM; None where that is 0: not asked."""
-    return np.eye(2) * width**2 / FWHM2 if width > 0 else None
+    return round_covariance(width) if width > 0 else None
 
 
 def one_each(value: float | Sequence[float], count: int) -> list[float]:

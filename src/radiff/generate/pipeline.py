@@ -24,8 +24,8 @@ from radiff.generate.sky import Sky
 from radiff.generate.steering import Guidance
 from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
 from radiff.sky import Cutout, NoiseSpectrum
+from radiff.sky.beam import Beam
 from radiff.sky.noise_source import open_noise
-from radiff.sky.spectrum_shapes import beam_widths
 
 SIZES = (64, 2048)
 BEAMS = (2.0, 8.0)
@@ -366,7 +366,7 @@ def check_beam(job: Job) -> None:
             f"a beam of {job.beam:.3g} pixels is asked for; the weights know beams of {low:g} to {high:g} pixels: "
             f"choose {what} pixels, or regrid the mask"
         )
-    maj, minor, _ = beam_widths(job.shape)
+    maj, minor = Beam.from_covariance(job.shape, 1.0).fwhm_pixels(1.0)
     if minor < 0.97 * LEAST_RATIO * maj:
         raise InputError(
             f"a beam of {maj:.3g} x {minor:.3g} pixels is asked for; the weights know axis ratios from "

@@ -17,6 +17,7 @@ from radiff.generate.backdrop import Backdrop
 from radiff.masks import SourceObject
 from radiff.masks.classes import SPURIOUS
 from radiff.sky import NoiseBank, NoiseField, NoiseSpectrum, Residuals
+from radiff.sky.beam import FWHM, mean_width
 from radiff.sky.spectrum_measure import spectrum_of_patches
 from radiff.sky.spectrum_patch import NoisePatch, find_bright
 
@@ -126,7 +127,7 @@ def make_residuals(
 ) -> NDArray[np.float64]:
     """(ny, nx): what calibration and cleaning leave, see `radiff.sky.Residuals`."""
     own = spectrum.shape
-    beam = 3.0 if own is None else math.sqrt(8 * math.log(2)) * float(np.linalg.det(own)) ** 0.25
+    beam = 3.0 if own is None else mean_width(own)
     other = int(np.random.SeedSequence((seed, 14)).generate_state(1)[0])
     patchy = replace(spectrum, rms_spread=residuals.spread, rms_scale=residuals.patch * beam, faint=None)
     patches = NoiseField(patchy, shape, other).rms(0, shape[0])
@@ -201,7 +202,7 @@ def split_backdrop(backdrop: Backdrop, beam: float) -> tuple[Floats, Floats]:
     Emission wider than `DIFFUSE_BEAMS` beams of `beam` pixels belongs to the sky, and would be lost in noise drawn
     anew.
     """
-    sigma = DIFFUSE_BEAMS * beam / math.sqrt(8 * math.log(2))
+    sigma = DIFFUSE_BEAMS * beam / FWHM
     clear = np.ones(backdrop.snr.shape) if backdrop.mask is None else (backdrop.mask == 0).astype(float)
     if clear.mean() < 0.05:
         clear = np.ones(backdrop.snr.shape)

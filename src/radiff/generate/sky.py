@@ -13,7 +13,6 @@ from scipy import ndimage
 from radiff.errors import InputError
 from radiff.masks import SourceObject
 from radiff.sky import Beam, Cutout, background_rms
-from radiff.sky.spectrum_shapes import beam_shape
 
 DEFAULT_RMS = 1.5e-4
 """Jy/beam; the noise of the FIRST images that the shipped weights were trained on."""
@@ -60,6 +59,7 @@ class Sky:
             raise InputError(f"a noise rms of {self.rms:g} Jy/beam; it must be a positive number")
         if not math.isfinite(self.background):
             raise InputError(f"a background of {self.background:g} Jy/beam; it must be a number")
+        object.__setattr__(self, "beam", Beam.of(self.beam))
 
     @classmethod
     def like(cls, cutout: Cutout, rms: float | None = None, background: float | None = None) -> "Sky":
@@ -79,19 +79,12 @@ class Sky:
     @property
     def beam_pixels(self) -> float:
         """Geometric mean of the beam's two widths (FWHM), in pixels."""
-        return math.sqrt(self.beam.maj * self.beam.min) / self.pixel_scale
+        return self.beam.width_pixels(self.pixel_scale)
 
     @property
     def beam_shape(self) -> NDArray[np.float64]:
         """Covariance (2, 2) of the beam, pixels squared, axes (x, y); without a WCS north is up, east to the left."""
-        upright = beam_shape(self.beam, self.pixel_scale)
-        if self.wcs is None:
-            return upright
-        steps = self.wcs.celestial.pixel_scale_matrix * 3600.0  # arcsec towards (longitude, latitude) a pixel
-        if self.wcs.wcs.lng > self.wcs.wcs.lat:
-            steps = steps[::-1]
-        back = np.linalg.inv(steps) @ np.diag([-self.pixel_scale, self.pixel_scale])
-        return np.asarray(back @ upright @ back.T)
+        return self.beam.covariance(self.pixel_scale, self.wcs)
 
     def make_wcs(self, shape: tuple[int, int]) -> WCS:
         """The WCS for an image of `shape` (ny, nx)."""

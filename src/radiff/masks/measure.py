@@ -72,8 +72,7 @@ def beam_in_pixels(cutout: Cutout) -> tuple[float, float] | None:
     scale = cutout.pixel_scale
     if cutout.beam is None or scale is None:
         return None
-    width = math.sqrt(cutout.beam.maj * cutout.beam.min) / scale
-    return cutout.beam.area_pixels(scale), width
+    return cutout.beam.area_pixels(scale), cutout.beam.width_pixels(scale)
 
 
 def total_of(one: SourceObject, image: NDArray[np.floating[Any]]) -> float:

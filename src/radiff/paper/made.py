@@ -10,13 +10,14 @@ from radiff.errors import InputError
 from radiff.evaluate.checks.samples import Samples
 from radiff.masks import EXTENDED, mask_to_objects
 from radiff.masks.draw import demo_masks, demo_peaks
+from radiff.sky.beam import FWHM
 
 Image = NDArray[np.float64]
 SKIES = ("stripes", "diffuse", "rings", "gradient", "noise")
 """Kinds of `made_sky`."""
 RMS, BEAM = 1.5e-4, 3.0
 """Jy/beam; FWHM in pixels."""
-_DEVIATION = 1.0 / math.sqrt(8.0 * math.log(2.0))  # standard deviation of a Gaussian over its FWHM
+_DEVIATION = 1.0 / FWHM  # standard deviation of a Gaussian over its FWHM
 
 
 def made_sky(kind: str, size: int = 128, seed: int = 0, beam: float = BEAM) -> Image:

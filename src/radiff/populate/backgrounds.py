@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from radiff.errors import InputError
 from radiff.files import atomic_path
-from radiff.populate.geometry import Grid, make_grid
 from radiff.populate.maps import create_image, write_rows
 from radiff.populate.pool import Pool, serial
 from radiff.sky import Beam, HeaderWarning, MapReader, Mosaic, NoiseField, NoiseSpectrum
+from radiff.sky.grid import SkyGrid, make_grid
 from radiff.sky.header import build_header
 from radiff.sky.noise_source import NoiseSource
 
@@ -98,9 +98,10 @@ class BackgroundOptions:
             raise InputError("the projection NCP has no map about declination 0; choose SIN")
         if self.sidelobes < 0 or self.seed < 0:
             raise InputError("the number of sidelobes and the seed must be 0 or more")
+        object.__setattr__(self, "beam", Beam.of(self.beam))
 
     @cached_property
-    def grid(self) -> Grid:
+    def grid(self) -> SkyGrid:
         """Positions and beam."""
         wcs = WCS(naxis=2)
         wcs.wcs.ctype = [f"RA---{self.projection}", f"DEC--{self.projection}"]
@@ -168,7 +169,7 @@ class Texture:
 
 def texture_of(
     sources: Sequence[Sequence[NoiseSource]],
-    grid: Grid,
+    grid: SkyGrid,
     seed: int = 0,
     wander: bool = False,
     faint: bool = False,
@@ -194,7 +195,7 @@ def texture_of(
     return Texture(spectra, wander, faint, rms_map, said)
 
 
-def on_grid(spectrum: NoiseSpectrum, grid: Grid) -> NoiseSpectrum:
+def on_grid(spectrum: NoiseSpectrum, grid: SkyGrid) -> NoiseSpectrum:
     """A spectrum on the pixels and with the beam of a grid, where it knows its own."""
     if spectrum.shape is not None:
         spectrum = spectrum.with_shape(grid.beam_shape)

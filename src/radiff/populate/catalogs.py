@@ -8,12 +8,12 @@ from astropy.table import Column, Table
 
 from radiff.errors import InputError
 from radiff.masks import COMPACT, EXTENDED, parse_class
-from radiff.populate.geometry import Grid
 from radiff.populate.sources import EXTENDED_BEAMS, CatalogSources
 from radiff.sky import read_catalog
+from radiff.sky.grid import SkyGrid
 
 
-def catalog_sources(path: str | os.PathLike[str], grid: Grid, fluxes: bool) -> CatalogSources:
+def catalog_sources(path: str | os.PathLike[str], grid: SkyGrid, fluxes: bool) -> CatalogSources:
     """Sources of a catalog (CSV, ECSV, FITS, VOTable, text) on a map.
 
     Their class is what a column of class names says; numbers in it (SDC1 and T-RECS count kinds of galaxies) say
@@ -67,7 +67,7 @@ def catalog_sources(path: str | os.PathLike[str], grid: Grid, fluxes: bool) -> C
     return CatalogSources(chosen[order], x[inside][order], y[inside][order], int((~inside).sum()))
 
 
-def _classes(table: Table, grid: Grid) -> np.ndarray:
+def _classes(table: Table, grid: SkyGrid) -> np.ndarray:
     major = np.nan_to_num(np.asarray(table["maj"], float)) if "maj" in table.colnames else np.zeros(len(table))
     by_size = np.where(major > EXTENDED_BEAMS * grid.beam.min, EXTENDED, COMPACT).astype(np.int16)
     if "class" not in table.colnames:

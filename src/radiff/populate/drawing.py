@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.files import atomic_path
-from radiff.populate.geometry import Grid
 from radiff.populate.pool import Pool
 from radiff.populate.profiles import Pixels, gaussian, resampled, turned
 from radiff.populate.sources import Objects
 from radiff.populate.stamps import StampLibrary
+from radiff.sky.grid import SkyGrid
 
 CHUNK = 128
 """Stamps drawn by one task, into one file."""
@@ -68,7 +68,7 @@ class Drawn:
 class _Chunks:
     """What draws chunks of stamps; opened anew in every process."""
 
-    grid: Grid
+    grid: SkyGrid
     library: StampLibrary
     folder: Path
 
@@ -101,7 +101,7 @@ class _Chunks:
         return where
 
 
-def draw_stamps(objects: Objects, grid: Grid, library: StampLibrary | None, pool: Pool, folder: Path) -> Drawn:
+def draw_stamps(objects: Objects, grid: SkyGrid, library: StampLibrary | None, pool: Pool, folder: Path) -> Drawn:
     """Draw the objects that have a stamp, turned, at the map's beam and pixels; chunks that exist are kept."""
     folder.mkdir(exist_ok=True)
     where = np.zeros(len(objects), dtype=WHERE)

@@ -14,10 +14,10 @@ from scipy import ndimage
 from radiff.errors import InputError
 from radiff.masks import COMPACT, EXTENDED, SPURIOUS, SourceObject
 from radiff.masks.draw import draw_compact, draw_galaxy, draw_spurious
-from radiff.populate.geometry import FWHM2
 from radiff.populate.profiles import second_moments
 from radiff.populate.stamps import Stamp
 from radiff.sky import background_rms
+from radiff.sky.beam import FWHM, FWHM2, FWHM_AREA
 
 PEAKS = (300.0, 600.0)
 """Peaks asked for, in units of the noise: what noise is left in a stamp is under a third of a percent of its peak."""
@@ -145,7 +145,7 @@ def cut_stamp(image: Image, order: StampOrder) -> Stamp | None:
     source = np.asarray(image, float) - level
     if source[mask].max() < 10 * rms:
         return None
-    smooth = ndimage.gaussian_filter(source, 0.5 * order.beam / math.sqrt(FWHM2))
+    smooth = ndimage.gaussian_filter(source, 0.5 * order.beam / FWHM)
     outside = ndimage.distance_transform_edt(~mask)
     window = _rise(1.0 - outside / order.beam) * _rise((smooth / rms - 1.0) / 3.0)
     values = np.maximum(source, 0.0) * window
@@ -156,7 +156,7 @@ def cut_stamp(image: Image, order: StampOrder) -> Stamp | None:
         return None
     rows, columns = np.flatnonzero(values.any(1)), np.flatnonzero(values.any(0))
     box = np.pad(values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
-    area = math.pi / (4.0 * math.log(2.0)) * order.beam**2
+    area = FWHM_AREA * order.beam**2
     widths = np.linalg.eigvalsh(second_moments(box)) * FWHM2
     if widths[0] < (NARROWEST * order.beam) ** 2:
         return None

@@ -19,9 +19,9 @@ from astropy.io import fits
 from radiff.errors import InputError
 from radiff.files import atomic_path
 from radiff.masks import CLASSES
-from radiff.populate.geometry import Grid, make_grid
 from radiff.sky import Beam, HeaderWarning, MapReader
 from radiff.sky.fits import open_image
+from radiff.sky.grid import SkyGrid, make_grid
 from radiff.sky.header import PROVENANCE_KEY, build_header, plane_axes, quiet_astropy
 
 BLOCK = 2880
@@ -61,7 +61,7 @@ class Background:
         return reader
 
     @cached_property
-    def grid(self) -> Grid:
+    def grid(self) -> SkyGrid:
         """Positions and beam.
 
         Raises

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from radiff.masks import SourceObject, class_name
 from radiff.populate.drawing import Drawn
-from radiff.populate.geometry import Grid, on_sky, widths_of
 from radiff.populate.placing import Places
 from radiff.populate.pool import Pool
 from radiff.populate.profiles import centroid, mask_level, second_moments
 from radiff.populate.stamps import StampLibrary
 from radiff.populate.writing import flux_pixels
+from radiff.sky.grid import SkyGrid
 from radiff.sky.truth import truth_table
 
 CHUNK = 500
@@ -88,7 +88,7 @@ def object_mask(values: NDArray[np.float32], place: Any) -> NDArray[np.bool_]:
 
 
 def make_truth(
-    grid: Grid,
+    grid: SkyGrid,
     library: StampLibrary | None,
     drawn: Drawn,
     places: Places,
@@ -101,15 +101,16 @@ def make_truth(
     ra, dec = grid.to_sky(found["x"], found["y"])
     ra_peak, dec_peak = grid.to_sky(found["x_peak"], found["y_peak"])
     shapes = np.moveaxis(np.array([[found["xx"], found["xy"]], [found["xy"], found["yy"]]]), 2, 0)
-    steps = grid.steps(found["x"], found["y"])
-    major, minor, pa = widths_of(on_sky(steps, shapes))
-    deconvolved = widths_of(on_sky(steps, shapes - grid.beam_shape))
+    sizes = grid.sizes(found["x"], found["y"], shapes)
+    for name in ("major_deconvolved", "minor_deconvolved"):  # pixels tell nothing below a hundredth of the beam
+        sizes[name] = np.where(sizes[name] < 1e-2 * grid.beam.min, 0.0, sizes[name])
+    sizes["pa_deconvolved"] = np.where(sizes["major_deconvolved"] > 0, sizes["pa_deconvolved"], np.nan)
     flux = found["sum"] / grid.beam_area
     seeds = np.full(len(places), -1, np.int64)
     stamped = objects["stamp"] >= 0
     if library is not None:
         seeds[stamped] = np.asarray(library.index["seed"], np.int64)[objects["stamp"][stamped]]
-    columns = {
+    columns = sizes | {
         "id": np.arange(1, len(places) + 1),
         "name": np.array([one.name for one in measures.objects], dtype=str),
         "class": np.array([class_name(int(value)) for value in objects["class"]], dtype=str),
@@ -120,12 +121,6 @@ def make_truth(
         "flux": flux,
         "rms": places["rms"],
         "snr": found["peak"] / places["rms"],
-        "major": major,
-        "minor": minor,
-        "major_deconvolved": _floored(deconvolved[0], grid),
-        "minor_deconvolved": _floored(deconvolved[1], grid),
-        "pa": pa,
-        "pa_deconvolved": np.where(_floored(deconvolved[0], grid) > 0, deconvolved[2], np.nan),
         "core_fraction": np.minimum(found["peak"] / np.maximum(flux, 1e-300), 1.0),
         "k": objects["k"],
         "stamp_seed": seeds,
@@ -135,8 +130,3 @@ def make_truth(
     columns |= {name: found[name] for name in ("x", "y", "peak", "n_pixels", "x_min", "x_max", "y_min", "y_max")}
     columns |= {name: objects[name] for name in ("stamp", "turn", "dx", "dy", "seed", "scale")}
     return truth_table(columns, meta)
-
-
-def _floored(widths: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
-    """Deconvolved widths; those below a hundredth of the beam, where pixels say nothing, are 0."""
-    return np.where(widths < 1e-2 * grid.beam.min, 0.0, widths)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from radiff.parallel import track
 from radiff.populate.drawing import Drawn
-from radiff.populate.geometry import Grid
 from radiff.populate.options import PopulateOptions
 from radiff.populate.profiles import Pixels, mask_level
 from radiff.populate.survey import BLANK, CELL, PLACED, REAL
+from radiff.sky.grid import SkyGrid
 
 TRIES, BATCH = 1024, 64
 """Random places tried for an object; as many are drawn at a time."""
@@ -76,7 +76,7 @@ class Placer:
 
     Attributes
     ----------
-    grid : Grid
+    grid : SkyGrid
     options : PopulateOptions
     taken : uint8 (ny, nx)
         Bits BLANK, REAL; PLACED is set here.
@@ -84,7 +84,7 @@ class Placer:
         Local noise on cells of `CELL` pixels, Jy/beam.
     """
 
-    grid: Grid
+    grid: SkyGrid
     options: PopulateOptions
     taken: NDArray[np.uint8]
     rms: NDArray[np.float32]

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from radiff.sky.beam import round_covariance
+
 FAINT = 1e-6
 """A Gaussian ends where it is below this part of its peak: under a hundredth of the noise at a peak of 10,000 rms."""
 FAINT_STAMP = 1e-5
@@ -78,7 +80,7 @@ def resampled(values: Values, beam: float, target: Values, scale: float, dx: flo
     area : float
         Of the map's beam, pixels.
     """
-    lacking = np.asarray(target) / scale**2 - np.eye(2) * beam**2 / (8.0 * math.log(2.0))
+    lacking = np.asarray(target) / scale**2 - round_covariance(beam)
     smooth = _convolved(values, lacking)
     y, x = centroid(smooth)
     x0 = math.floor(dx - x * scale)

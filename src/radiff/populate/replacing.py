@@ -82,7 +82,7 @@ def replace_noise(given: Background, options: NoiseOptions, seed: int, folder: P
     Parameters
     ----------
     given : Background
-        Grid, beam, header, and the local rms where `options` tells none.
+        SkyGrid, beam, header, and the local rms where `options` tells none.
     seed : int
     folder, state : path
         Where the map goes, and where parts of the work are kept.

@@ -26,7 +26,6 @@ from radiff.masks import CLASSES, class_name
 from radiff.populate.catalogs import catalog_sources
 from radiff.populate.drawing import Drawn, draw_stamps
 from radiff.populate.exports import export
-from radiff.populate.geometry import Grid
 from radiff.populate.maps import Background
 from radiff.populate.measuring import Measures, make_truth, measure
 from radiff.populate.options import PopulateOptions
@@ -40,6 +39,7 @@ from radiff.populate.stamps import StampLibrary
 from radiff.populate.survey import Survey, find_real, mark_real, survey_map
 from radiff.populate.writing import IMAGES, WINDOW, create_images, write_images
 from radiff.sky import Beam
+from radiff.sky.grid import SkyGrid
 from radiff.sky.windows import LARGE_MAP
 
 PathLike = str | os.PathLike[str]
@@ -280,7 +280,7 @@ def _make(
     return describe(package, digests, command, more)
 
 
-def _place(drawn: Drawn, grid: Grid, options: PopulateOptions, survey: Survey, real: Any) -> Places:
+def _place(drawn: Drawn, grid: SkyGrid, options: PopulateOptions, survey: Survey, real: Any) -> Places:
     taken = np.fromfile(survey.taken, np.uint8).reshape(grid.shape)
     if real is not None:
         mark_real(taken, real.objects, grid.beam_fwhm[0])
@@ -355,7 +355,7 @@ def _write_left_out(path: Path, objects: Objects, places: Places, catalog: Catal
         table.write(temporary, format="ascii.ecsv")
 
 
-def _draw(files: Path, measures: Measures, drawn: Drawn, grid: Grid) -> None:
+def _draw(files: Path, measures: Measures, drawn: Drawn, grid: SkyGrid) -> None:
     boxes = np.array([one.bbox for one in measures.objects], np.int64).reshape(-1, 4)
     boxes[:, 1::2] -= 1
     classes = drawn.objects["class"].astype(np.int64)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from radiff.errors import InputError
 from radiff.masks import COMPACT, class_name
-from radiff.populate.geometry import Grid, in_pixels, shape_of
 from radiff.populate.options import ORDER, PopulateOptions
 from radiff.populate.stamps import StampLibrary
+from radiff.sky.beam import covariance
+from radiff.sky.grid import SkyGrid, in_pixels
 
 FIELDS: list[tuple[str, Any]] = [
     ("seed", np.int64),
@@ -65,14 +66,14 @@ def object_seed(seed: int, number: int) -> int:
 
 
 def draw_objects(
-    options: PopulateOptions, grid: Grid, area: float, library: StampLibrary | None, catalog: CatalogSources | None
+    options: PopulateOptions, grid: SkyGrid, area: float, library: StampLibrary | None, catalog: CatalogSources | None
 ) -> Objects:
     """The objects to be placed, in the order of their placing.
 
     Parameters
     ----------
     options : PopulateOptions
-    grid : Grid
+    grid : SkyGrid
     area : float
         Usable area of the map, square degrees.
     library : StampLibrary, optional
@@ -106,7 +107,7 @@ def draw_objects(
         else:
             low, high = options.compact_size
             major = (low + draws[3] * (high - low)) * grid.beam.min
-            _gaussian(one, grid, steps[0], shape_of(major, major * (0.4 + 0.6 * draws[4]), 180.0 * draws[5]))
+            _gaussian(one, grid, steps[0], covariance(major, major * (0.4 + 0.6 * draws[4]), 180.0 * draws[5]))
     rule = options.flux.rule
     objects["k"] = options.flux.k(uniform) if rule == "k" else np.nan
     if rule in ("power", "counts"):
@@ -159,14 +160,14 @@ def _stamps_of(value: int, library: StampLibrary | None, has_sizes: bool) -> NDA
     return found
 
 
-def _gaussian(one: Any, grid: Grid, steps: NDArray[np.float64], intrinsic: NDArray[np.float64]) -> None:
+def _gaussian(one: Any, grid: SkyGrid, steps: NDArray[np.float64], intrinsic: NDArray[np.float64]) -> None:
     """A Gaussian of `intrinsic` covariance (arcsec; east, north) with the beam; `steps` (2, 2) as of the grid there."""
     shape = grid.beam_shape + in_pixels(steps, intrinsic)
     one["xx"], one["xy"], one["yy"] = shape[0, 0], shape[0, 1], shape[1, 1]
 
 
 def _from_library(
-    one: Any, draws: NDArray[np.float64], grid: Grid, library: StampLibrary | None, stamps: NDArray[np.int64]
+    one: Any, draws: NDArray[np.float64], grid: SkyGrid, library: StampLibrary | None, stamps: NDArray[np.int64]
 ) -> None:
     """A stamp at the size that its beam has on the map."""
     assert library is not None
@@ -178,7 +179,7 @@ def _from_library(
 def _from_catalog(
     one: Any,
     draws: NDArray[np.float64],
-    grid: Grid,
+    grid: SkyGrid,
     steps: NDArray[np.float64],
     library: StampLibrary | None,
     stamps: NDArray[np.int64],
@@ -195,7 +196,7 @@ def _from_catalog(
     pa = float(catalog.table["pa"][row]) if "pa" in names else 0.0
     major, minor, pa = (0.0 if not np.isfinite(value) else value for value in (major, minor, pa))
     if not len(stamps) or library is None:
-        _gaussian(one, grid, steps, shape_of(major, min(minor, major) if minor else major, pa))
+        _gaussian(one, grid, steps, covariance(major, min(minor, major) if minor else major, pa))
         return
     wanted = major / grid.pixel_scale
     sizes = np.asarray(library.index["major"], float)[stamps]

@@ -4,6 +4,7 @@ from radiff.sky.beam import Beam, HeaderWarning
 from radiff.sky.catalog import read_catalog, sources_inside
 from radiff.sky.cutout import Cutout
 from radiff.sky.fits import read_cutout, read_header_info, write_cutout
+from radiff.sky.grid import SkyGrid
 from radiff.sky.noise import background_mesh, background_rms, noise_power_spectrum
 from radiff.sky.noise_field import Mosaic, NoiseField
 from radiff.sky.quicklook import quicklook, stretch
@@ -23,6 +24,7 @@ __all__ = [
     "NoiseField",
     "NoiseSpectrum",
     "Residuals",
+    "SkyGrid",
     "background_mesh",
     "background_rms",
     "iter_windows",

@@ -47,6 +47,7 @@ class Cutout:
         self.image = np.ascontiguousarray(self.image, dtype=np.float32)
         if self.image.ndim != 2:
             raise InputError(f"an image has two axes (ny, nx); this array has the shape {self.image.shape}")
+        self.beam = None if self.beam is None else Beam.of(self.beam)
 
     @property
     def shape(self) -> tuple[int, int]:

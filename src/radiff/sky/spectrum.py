@@ -19,17 +19,14 @@ from scipy import ndimage
 from radiff.errors import InputError
 from radiff.sky.beam import Beam
 from radiff.sky.spectrum_parts import FaintSources, Residuals
-from radiff.sky.spectrum_shapes import FWHM2, beam_shape, beam_widths, gaussian_transform, lag_window, root
+from radiff.sky.spectrum_shapes import gaussian_transform, lag_window, root
 
 __all__ = [
-    "FWHM2",
     "MOST_SIDE",
     "SIDE",
     "FaintSources",
     "NoiseSpectrum",
     "Residuals",
-    "beam_shape",
-    "beam_widths",
     "faint_power",
     "gaussian_transform",
     "lag_window",
@@ -146,16 +143,16 @@ class NoiseSpectrum:
         InputError
             Where the beam is wider than the largest spectrum can tell, or narrower than a pixel.
         """
-        shape = beam_shape(beam, pixel_scale)
-        width = math.sqrt(float(np.linalg.eigvalsh(shape)[1]) * FWHM2)
-        if not math.sqrt(float(np.linalg.eigvalsh(shape)[0]) * FWHM2) >= 1.0 or width > MOST_SIDE / 8:
+        beam = Beam.of(beam)
+        width, narrow = beam.fwhm_pixels(pixel_scale)
+        if not narrow >= 1.0 or width > MOST_SIDE / 8:
             raise InputError(
                 f"a beam of {beam.maj:g} x {beam.min:g} arcsec on pixels of {pixel_scale:g} arcsec; widths from 1 to "
                 f"{MOST_SIDE // 8} pixels can be told: check the beam and the pixel scale"
             )
         side = max(64, 2 * math.ceil(4 * width))
         told: dict[str, Any] = {"beam": beam, "pixel_scale": pixel_scale, "origin": f"FT(beam)^{exponent:g}"}
-        return cls(gaussian_transform(shape, side) ** exponent, **(told | about))
+        return cls(gaussian_transform(beam.covariance(pixel_scale), side) ** exponent, **(told | about))
 
     @classmethod
     def from_dirty_beam(cls, psf: npt.ArrayLike, pixel_scale: float | None = None, **about: Any) -> "NoiseSpectrum":
@@ -211,8 +208,7 @@ class NoiseSpectrum:
         zoom = math.sqrt(abs(float(np.linalg.det(m))))
         beam = self.beam
         if self.shape is not None and self.pixel_scale is not None:
-            maj, minor, pa = beam_widths(m @ self.shape @ m.T)
-            beam = Beam(maj * self.pixel_scale, minor * self.pixel_scale, pa)
+            beam = Beam.from_covariance(m @ self.shape @ m.T, self.pixel_scale)
         return replace(
             self,
             power=np.maximum(power, 0.0),
@@ -239,7 +235,8 @@ class NoiseSpectrum:
             zoom = self.pixel_scale / pixel_scale
             new = self if abs(zoom - 1) < 1e-3 else self.stretched(np.eye(2) * zoom)
             return replace(new, pixel_scale=pixel_scale)
-        return replace(self.with_shape(beam_shape(beam, pixel_scale)), beam=beam, pixel_scale=pixel_scale)
+        beam = Beam.of(beam)
+        return replace(self.with_shape(beam.covariance(pixel_scale)), beam=beam, pixel_scale=pixel_scale)
 
     def with_shape(self, shape: Values) -> "NoiseSpectrum":
         """The same noise where the beam has the covariance `shape` (2, 2), pixels squared, axes (x, y)."""
@@ -261,7 +258,7 @@ class NoiseSpectrum:
         """Covariance (2, 2) of the beam, pixels squared, axes (x, y); None where beam or pixel scale are not known."""
         if self.beam is None or self.pixel_scale is None:
             return None
-        return beam_shape(self.beam, self.pixel_scale)
+        return self.beam.covariance(self.pixel_scale)
 
     @cached_property
     def digest(self) -> str:

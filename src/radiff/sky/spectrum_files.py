@@ -157,7 +157,7 @@ def _about(header: Any) -> dict[str, Any]:
         return None if value is None else float(value)
 
     maj, minor = number("BMAJ"), number("BMIN")
-    beam = None if maj is None or minor is None else Beam(_arcsec(maj), _arcsec(minor), number("BPA") or 0.0)
+    beam = None if maj is None or minor is None else Beam.from_axes(_arcsec(maj), _arcsec(minor), number("BPA") or 0.0)
     return {
         "rms": number("RMSNOISE"),
         "pixel_scale": number("PIXSCALE"),

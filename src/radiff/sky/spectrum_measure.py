@@ -17,7 +17,7 @@ from scipy import fft, ndimage
 
 from radiff.errors import InputError
 from radiff.sky.beam import Beam
-from radiff.sky.spectrum import SIDE, NoiseSpectrum, beam_shape, gaussian_transform, lag_window
+from radiff.sky.spectrum import SIDE, NoiseSpectrum, gaussian_transform, lag_window
 from radiff.sky.spectrum_patch import RESIDUAL, NoisePatch, find_bright, noise_patch, noise_patches
 from radiff.sky.spectrum_wander import measure_wander
 
@@ -204,7 +204,7 @@ def _held(power: Values, patch: NoisePatch) -> Values:
     if patch.beam is None or not patch.pixel_scale:
         return power
     side = len(power)
-    beam = gaussian_transform(beam_shape(patch.beam, patch.pixel_scale), side) ** 2
+    beam = gaussian_transform(patch.beam.covariance(patch.pixel_scale), side) ** 2
     radius = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(side, 1 / side)]))
     inner, ring = radius <= HELD, (radius > HELD) & (radius <= RING)
     if beam[ring].min() < 0.5:

@@ -181,7 +181,7 @@ def _beam_pixels(cutout: Cutout) -> float:
     """Geometric mean width of the beam, pixels; 4 where it is not known."""
     if cutout.beam is None or not cutout.pixel_scale:
         return 4.0
-    return math.sqrt(cutout.beam.maj * cutout.beam.min) / cutout.pixel_scale
+    return cutout.beam.width_pixels(cutout.pixel_scale)
 
 
 def _frequency(cutout: Cutout) -> float | None:

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
-from astropy.wcs import WCS
 
 from radiff.challenge.finders.islands import FindOptions
-from radiff.challenge.geometry import SkyGrid, axes, covariance, jacobian_of, to_pixels
 from radiff.errors import InputError
 from radiff.sky import Beam, MapReader, read_catalog
-from radiff.sky.header import quiet_astropy
+from radiff.sky.beam import covariance
+from radiff.sky.grid import SkyGrid, in_pixels
 
 _ROWS = 512  # of the map that are copied at a time
 _FREQUENCY = 1.4e9  # Hz, where the header tells none; no flux depends on it
@@ -63,9 +62,8 @@ def find_by_program(path: str | Path, name: str, options: FindOptions, workers: 
         copy = Path(folder) / "map.fits"
         _copy(reader, grid, copy)
         found = run(copy, options, workers or os.cpu_count() or 1, Path(path))
-        with quiet_astropy():
-            wcs = WCS(fits.getheader(copy))
-    return _columns(found, wcs, grid)
+        with MapReader(copy) as plain:
+            return _columns(found, SkyGrid.of(plain), grid)
 
 
 def _pybdsf(copy: Path, options: FindOptions, workers: int, path: Path) -> Table | None:
@@ -125,26 +123,21 @@ def _copy(reader: MapReader, grid: SkyGrid, path: Path) -> None:
         header[f"CUNIT{axis}"] = "deg"
     header["EQUINOX"], header["RADESYS"] = 2000.0, "FK5"
     header["RESTFRQ"] = header["FREQ"] = float(reader.header.get("FREQ") or _FREQUENCY)
-    turn = np.diag([-grid.pixel_scale, grid.pixel_scale])
-    major, minor, pa = (float(value) for value in axes(turn @ grid.beam_pixels @ turn.T))
-    Beam(major, minor, pa).to_header(header)
+    Beam.from_covariance(grid.beam_shape, grid.pixel_scale).to_header(header)
     stream = fits.StreamingHDU(path, header)
     for y0 in range(0, ny, _ROWS):
         stream.write(reader.read(y0, min(y0 + _ROWS, ny), 0, nx))
     stream.close()
 
 
-def _columns(found: Table | None, wcs: WCS, grid: SkyGrid) -> dict[str, Any]:
+def _columns(found: Table | None, plain: SkyGrid, grid: SkyGrid) -> dict[str, Any]:
     """A program's catalog on the plain grid as columns on the map's sky, the brightest first."""
     if found is None or not len(found):
         return {"ra": np.zeros(0)}
-    x, y = to_pixels(wcs, found["ra"], found["dec"])
-    back = np.diag([-1.0, 1.0]) / grid.pixel_scale
-    on_plain = covariance(found["maj"], found["min"], found["pa"])
-    plain = _turned(wcs, x, y)  # how north and east of the plain grid lie there
-    shapes = back @ plain @ on_plain @ np.swapaxes(plain, -1, -2) @ back.T
-    shapes = np.where(np.isfinite(shapes), shapes, grid.beam_pixels)
-    ra, dec = grid.sky(x, y)
+    x, y = plain.to_pixel(found["ra"], found["dec"])
+    shapes = in_pixels(plain.steps(x, y), covariance(found["maj"], found["min"], found["pa"]))
+    shapes = np.where(np.isfinite(shapes), shapes, grid.beam_shape)
+    ra, dec = grid.to_sky(x, y)
     rms = np.asarray(found["local_rms"], float)
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = np.where(rms > 0, np.asarray(found["peak_flux"], float) / rms, np.nan)
@@ -153,17 +146,10 @@ def _columns(found: Table | None, wcs: WCS, grid: SkyGrid) -> dict[str, Any]:
         "flux": np.asarray(found["int_flux"], float), "peak": np.asarray(found["peak_flux"], float),
     }  # fmt: skip
     if "ra_core" in found.colnames:
-        columns["ra_peak"], columns["dec_peak"] = grid.sky(*to_pixels(wcs, found["ra_core"], found["dec_core"]))
+        columns["ra_peak"], columns["dec_peak"] = grid.to_sky(*plain.to_pixel(found["ra_core"], found["dec_core"]))
     wide = columns["major_deconvolved"] > 0.75 * grid.beam.maj
     told = np.asarray(found["class"]) if "class" in found.colnames else np.full(len(found), "")
     columns["class"] = np.where(told != "", told, np.where(wide, "extended", "compact"))
     order = np.argsort(-columns["snr"], kind="stable")
     columns = {name: value[order] for name, value in columns.items()}
     return columns | {"id": np.arange(1, len(order) + 1), "fit": np.full(len(order), "gaussian")}
-
-
-def _turned(wcs: WCS, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """(n, 2, 2): (east, north) at the centre of the plain grid of (east, north) at pixels (x, y), both in arcsec."""
-    scale = np.abs(wcs.wcs.cdelt[1]) * 3600.0
-    flat = np.diag([-scale, scale])
-    return flat @ np.linalg.inv(jacobian_of(wcs, x, y))  # type: ignore[no-any-return]

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from radiff.challenge.fitting import Fit, measure_source
-from radiff.challenge.geometry import SkyGrid
 from radiff.errors import InputError
 from radiff.masks import AnnotateOptions, SourceObject, class_name
 from radiff.masks.classes import COMPACT, EXTENDED
 from radiff.masks.large import MapWindow, plan_map
 from radiff.parallel import run_parallel
 from radiff.sky import HeaderWarning, MapReader, background_mesh
+from radiff.sky.grid import SkyGrid
 
 _NEAR = 4.0  # pixels; two windows may differ in a position by less
 _EXTENDED = 0.75  # in beams: a source with a longer major axis, deconvolved, is extended
@@ -129,7 +129,7 @@ def catalog_columns(sources: Sequence[Source], grid: SkyGrid) -> dict[str, Any]:
     tops = [np.array([getattr(one, name) for one in fits], float) for name in ("x_peak", "y_peak")]
     shapes = np.array([one.shape for one in fits], float).reshape(-1, 2, 2)
     sizes = grid.sizes(x, y, shapes)
-    (ra, dec), (ra_peak, dec_peak) = grid.sky(x, y), grid.sky(*tops)
+    (ra, dec), (ra_peak, dec_peak) = grid.to_sky(x, y), grid.to_sky(*tops)
     classes = [one.class_value for one in sources]
     wide = sizes["major_deconvolved"] > _EXTENDED * grid.beam.maj
     guess = [EXTENDED if broad or not one.gaussian else COMPACT for broad, one in zip(wide, fits, strict=True)]
@@ -241,7 +241,7 @@ def _measure(
     own = labels[part] == label
     usable = ~blank[part] & (own | (labels[part] == 0))
     noise = float(np.median(rms[part][own])) if own.any() else np.nan
-    fit = measure_source(image[part], own, usable, noise, grid.beam_pixels)
+    fit = measure_source(image[part], own, usable, noise, grid.beam_shape)
     if fit is None or not noise > 0:
         return None
     dy, dx = y0 + window.box[0], x0 + window.box[2]

@@ -71,7 +71,7 @@ def _mark(axes: Axes, scores: Scores) -> list[Line2D]:
         marks.append(Line2D([], [], label=f"{label}: {int((chosen & scores.wanted).sum()):,}", **style))
     for number, one in enumerate(scores.entries):
         rows = np.flatnonzero(one.match.found == FALSE)[:_MOST]
-        x, y = answer.grid.pixels(one.table["ra"][rows], one.table["dec"][rows])  # type: ignore[union-attr]
+        x, y = answer.grid.to_pixel(one.table["ra"][rows], one.table["dec"][rows])  # type: ignore[union-attr]
         style = {"marker": "x", "ls": "", "color": color_of(number), "ms": max(0.8 * size, 6.0), "mew": 1.4}
         axes.plot(x, y, **style | {"color": "white", "ms": max(size, 7.0), "mew": 3.0})
         axes.plot(x, y, **style)

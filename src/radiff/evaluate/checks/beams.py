@@ -13,7 +13,7 @@ from radiff.evaluate.checks.orders import Bring, Draw, Order
 from radiff.evaluate.checks.reconstruction import Image, spread
 from radiff.evaluate.checks.samples import Samples
 from radiff.masks import COMPACT, AnnotateOptions, SourceObject, objects_to_mask
-from radiff.sky.beam import FWHM_AREA
+from radiff.sky.beam import FWHM, FWHM_AREA, mean_width
 
 BEAMS = (2.0, 3.0, 4.0, 6.0, 8.0)
 """FWHM asked for, pixels."""
@@ -27,7 +27,6 @@ APART = 2.5
 """Beams between the edges of two objects, and between an object and the image's edge (one)."""
 Made = tuple[float, list[SourceObject], list[float]]
 """Beam, objects, peaks (rms) of an image of made sources."""
-_WIDTH = math.sqrt(8.0 * math.log(2.0))  # FWHM of a Gaussian over its standard deviation
 
 
 def fit_width(image: Image, x: float, y: float, beam: float) -> float | None:
@@ -48,7 +47,7 @@ def fit_width(image: Image, x: float, y: float, beam: float) -> float | None:
         None where the source is not whole on the image or no Gaussian fits.
     """
     shape = fit_shape(image, x, y, beam)
-    return None if shape is None else _WIDTH * float(np.linalg.det(shape)) ** 0.25
+    return None if shape is None else mean_width(shape)
 
 
 def fit_shape(image: Image, x: float, y: float, beam: float) -> NDArray[np.float64] | None:
@@ -71,9 +70,9 @@ def fit_shape(image: Image, x: float, y: float, beam: float) -> NDArray[np.float
         u, v = columns - p[1], rows - p[2]
         return np.asarray(p[0] * np.exp(-0.5 * ((p[3] * u + p[4] * v) ** 2 + (p[5] * v) ** 2)) - values / scale)
 
-    start = _WIDTH / beam
+    start = FWHM / beam
     fit = optimize.least_squares(misfit, [1.0, 0.0, 0.0, start, 0.0, start], method="lm", max_nfev=400)
-    width = _WIDTH / math.sqrt(abs(fit.x[3] * fit.x[5])) if fit.x[3] * fit.x[5] else math.inf
+    width = FWHM / math.sqrt(abs(fit.x[3] * fit.x[5])) if fit.x[3] * fit.x[5] else math.inf
     found = fit.success and fit.x[0] > 0.3 and math.hypot(fit.x[1], fit.x[2]) < beam
     if not (found and beam / 4 < width < 4 * beam):
         return None

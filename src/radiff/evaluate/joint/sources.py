@@ -14,7 +14,7 @@ from radiff.evaluate.checks.generation import own_pixels
 from radiff.evaluate.joint.lines import Line, missing, quantile, ratio_line, share
 from radiff.evaluate.joint.stacks import Floats, Stack
 from radiff.masks import CLASSES, COMPACT, SPURIOUS, SourceObject
-from radiff.sky.spectrum import beam_widths
+from radiff.sky.beam import Beam
 
 OFFSETS = (-2, -1, 1, 2, 3)
 """Rings about an object's edge, pixels: -1 is the outermost inside, 1 the first outside."""
@@ -204,7 +204,7 @@ def compact_shapes(stack: Stack) -> tuple[Floats, NDArray[np.int64], list[tuple[
             except np.linalg.LinAlgError:
                 continue
             if fitted is not None:
-                rows.append(_over_beam(beam_widths(fitted), stack.beams[k], beam))
+                rows.append(_over_beam(Beam.from_covariance(fitted, 1.0), stack.beams[k], beam))
                 images.append(k)
                 which.append((k, number))
     return np.array(rows, float).reshape(-1, 3), np.array(images, np.int64), which
@@ -224,10 +224,10 @@ def _alone(items: Sequence[SourceObject], beam: float) -> list[int]:
     return found
 
 
-def _over_beam(widths: tuple[float, float, float], beam: Floats, mean: float) -> tuple[float, float, float]:
+def _over_beam(own: Beam, beam: Floats, mean: float) -> tuple[float, float, float]:
     major, minor, angle = beam if beam[0] > 0 else (mean, mean, math.nan)
-    turn = (widths[2] - angle + 90.0) % 180.0 - 90.0 if major / minor > 1.1 else math.nan
-    return widths[0] / major, widths[1] / minor, turn
+    turn = (own.pa - angle + 90.0) % 180.0 - 90.0 if major / minor > 1.1 else math.nan
+    return own.maj / major, own.min / minor, turn
 
 
 def width_lines(real: Stack, made: Stack) -> list[Line]:

@@ -1,7 +1,4 @@
-"""A map's header to its grid: positions, beam and shapes between sky and pixels. Knows no pixel values and no files.
-
-Shapes are covariance matrices (2, 2): of a Gaussian of the full width at half maximum w, w^2 / (8 ln 2).
-"""
+"""A map's header to its grid: positions, beam and shapes between sky and pixels. Knows no pixel values and no files."""
 
 import math
 from dataclasses import dataclass
@@ -11,23 +8,22 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales, skycoord_to_pixel
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from radiff.errors import InputError
-from radiff.sky import Beam
+from radiff.sky.beam import FWHM2, Beam, Floats, covariance, widths
 from radiff.sky.header import quiet_astropy
+from radiff.sky.windows import MapReader
 
-FWHM2 = 8.0 * math.log(2.0)
-"""FWHM squared over variance."""
 SQUARE = 1e-3
 """Sides of pixels that differ by more than this part are not square."""
-
-Floats = NDArray[np.float64]
+SAMPLED = 1.5
+"""Fewest pixels that the minor axis of a beam may have."""
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
-    """Where the pixels of a map lie on the sky, and its beam.
+class SkyGrid:
+    """Where the pixels of a map lie on the sky, and its beam. Made by `of` or `make_grid`, which check both.
 
     Attributes
     ----------
@@ -41,6 +37,11 @@ class Grid:
     shape: tuple[int, int]
     wcs: WCS
     beam: Beam
+
+    @classmethod
+    def of(cls, reader: MapReader) -> "SkyGrid":
+        """The grid of a map; the errors of `make_grid`."""
+        return make_grid(reader.shape, reader.wcs, reader.beam, reader.path)
 
     @cached_property
     def pixel_scale(self) -> float:
@@ -57,15 +58,21 @@ class Grid:
         """Solid angle of the beam, pixels: a source's sum of Jy/beam over this is its flux in Jy."""
         return self.beam.area_pixels(self.pixel_scale)
 
+    @property
+    def beam_width(self) -> float:
+        """FWHM of a round beam of the same area, pixels."""
+        return self.beam.width_pixels(self.pixel_scale)
+
     @cached_property
     def beam_shape(self) -> Floats:
         """Covariance (2, 2) of the beam in pixels, axes (x, y), at the middle of the map."""
         x, y = (np.array([(length - 1) / 2]) for length in (self.shape[1], self.shape[0]))
         steps = self._steps(x, y, icrs=False)[0]
+        if not np.isfinite(steps).all():  # the middle lies off the sky
+            steps = np.diag([-self.pixel_scale, self.pixel_scale])
         # the beam's area is defined by the pixel scale, whatever the projection does to areas
         steps *= self.pixel_scale / math.sqrt(abs(float(np.linalg.det(steps))))
-        back = np.linalg.inv(steps)
-        return np.asarray(back @ shape_of(self.beam.maj, self.beam.min, self.beam.pa) @ back.T)
+        return in_pixels(steps, covariance(self.beam.maj, self.beam.min, self.beam.pa))
 
     @cached_property
     def beam_fwhm(self) -> tuple[float, float]:
@@ -74,17 +81,20 @@ class Grid:
         return float(high), float(low)
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-        """ICRS right ascension and declination (deg) of pixel positions (0-based centres)."""
+        """ICRS right ascension and declination (deg) of pixel positions (0-based centres); NaN off the sky."""
         x, y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
         if not x.size:
             return x, y
-        with quiet_astropy():
+        with quiet_astropy(), np.errstate(invalid="ignore"):
             sky = self.wcs.pixel_to_world(x, y).icrs
         return np.asarray(sky.ra.deg, float), np.asarray(sky.dec.deg, float)
 
     def to_pixel(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, Floats]:
         """Pixel positions (0-based centres) of ICRS positions (deg); NaN where the projection does not reach."""
-        sky = SkyCoord(np.atleast_1d(ra), np.atleast_1d(dec), unit="deg")
+        ra, dec = np.atleast_1d(np.asarray(ra, float)), np.atleast_1d(np.asarray(dec, float))
+        if not ra.size:
+            return ra, dec
+        sky = SkyCoord(ra, dec, unit="deg")
         with quiet_astropy(), np.errstate(invalid="ignore"):
             x, y = skycoord_to_pixel(sky, self.wcs, origin=0)
             back = self.wcs.pixel_to_world(x, y).icrs  # the far side of the sky projects onto the same pixels
@@ -96,6 +106,27 @@ class Grid:
     def steps(self, x: ArrayLike, y: ArrayLike) -> Floats:
         """(n, 2, 2) arcsec towards east and north (ICRS) per pixel along x and y, at n positions."""
         return self._steps(np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float)), icrs=True)
+
+    def sizes(self, x: ArrayLike, y: ArrayLike, shapes: Floats) -> dict[str, Floats]:
+        """Sizes on the sky of Gaussians of covariances `shapes` (n, 2, 2) in pixels at (x, y).
+
+        Returns
+        -------
+        dict
+            major, minor, major_deconvolved, minor_deconvolved (arcsec FWHM; 0 where not wider than the beam), pa,
+            pa_deconvolved (deg; NaN where that is so along both axes).
+        """
+        steps = self.steps(x, y)
+        major, minor, pa = widths(on_sky(steps, shapes))
+        bare = widths(on_sky(steps, shapes - self.beam_shape))
+        return {
+            "major": major,
+            "minor": minor,
+            "pa": pa,
+            "major_deconvolved": bare[0],
+            "minor_deconvolved": bare[1],
+            "pa_deconvolved": np.where(bare[0] > 0, bare[2], np.nan),
+        }
 
     def _steps(self, x: Floats, y: Floats, icrs: bool) -> Floats:
         def sky(x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -116,49 +147,32 @@ class Grid:
         return result
 
 
-def make_grid(shape: tuple[int, int], wcs: WCS | None, beam: Beam | None, path: object = None) -> Grid:
+def make_grid(shape: tuple[int, int], wcs: WCS | None, beam: Beam | None, path: object = None) -> SkyGrid:
     """A grid of what a header says.
 
     Raises
     ------
     InputError
-        Where it has no celestial WCS or no beam, its pixels are not square, or the beam is below 1.5 pixels.
+        Where it has no celestial WCS or no beam, its pixels are not square, or the beam is below 1.5 pixels: no
+        position or flux would be right.
     """
     if wcs is None:
-        raise InputError("no celestial WCS in the header; put CTYPE, CRVAL, CRPIX and CDELT into it", path)
+        raise InputError("no celestial WCS in the header; add CTYPE, CRVAL, CRPIX and CDELT to it", path)
     if beam is None:
-        raise InputError("no beam in the header; give it with --beam maj,min,pa (arcsec, arcsec, deg)", path)
+        raise InputError("no beam in the header; add BMAJ, BMIN and BPA (deg) to it (populate takes --beam)", path)
     sides = proj_plane_pixel_scales(wcs) * 3600.0
     if abs(sides[0] - sides[1]) > SQUARE * max(sides):
         text = f"pixels of {sides[0]:.6g} x {sides[1]:.6g} arcsec are not square; regrid the map (e.g. with reproject)"
         raise InputError(text, path)
-    grid = Grid(shape, wcs, beam)
-    if grid.beam.min < 1.5 * grid.pixel_scale:
-        width = grid.beam.min / grid.pixel_scale
-        raise InputError(f"a beam of {width:.3g} pixels is not sampled; at least 1.5 pixels are needed", path)
+    grid = SkyGrid(shape, wcs, beam)
+    if beam.min < SAMPLED * grid.pixel_scale:
+        width = beam.min / grid.pixel_scale
+        raise InputError(f"a beam of {width:.3g} pixels is not sampled; at least {SAMPLED:g} pixels are needed", path)
     return grid
 
 
-def shape_of(maj: float, minor: float, pa: float) -> Floats:
-    """Covariance (2, 2), axes (east, north), of a Gaussian of FWHM `maj` x `minor` at `pa` deg, north through east."""
-    angle = math.radians(pa)
-    along, across = np.array([math.sin(angle), math.cos(angle)]), np.array([math.cos(angle), -math.sin(angle)])
-    return np.asarray((maj**2 * np.outer(along, along) + minor**2 * np.outer(across, across)) / FWHM2)
-
-
-def widths_of(shapes: Floats) -> tuple[Floats, Floats, Floats]:
-    """(major, minor, pa) of covariances (n, 2, 2), axes (east, north): FWHM, FWHM, deg from 0 to 180.
-
-    Widths of shapes that are not positive (a beam taken off what is no wider) are 0.
-    """
-    values, vectors = np.linalg.eigh(shapes)
-    fwhm = np.sqrt(np.maximum(values, 0.0) * FWHM2)
-    east, north = vectors[:, 0, 1], vectors[:, 1, 1]
-    return fwhm[:, 1], fwhm[:, 0], np.degrees(np.arctan2(east, north)) % 180.0
-
-
 def on_sky(steps: Floats, shapes: Floats) -> Floats:
-    """Covariances (n, 2, 2) in pixels (x, y) to arcsec (east, north) by `Grid.steps`."""
+    """Covariances (n, 2, 2) in pixels (x, y) to arcsec (east, north) by `SkyGrid.steps`."""
     return np.asarray(steps @ shapes @ np.swapaxes(steps, -1, -2))
 
 

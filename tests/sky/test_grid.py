@@ -8,8 +8,9 @@ from astropy.io import fits
 
 from challenge.simulated import SCALE, header
 from radiff import InputError
-from radiff.challenge.geometry import SkyGrid, axes, covariance
 from radiff.sky import Beam, MapReader
+from radiff.sky.beam import covariance, widths
+from radiff.sky.grid import SkyGrid
 
 SHAPE = (200, 300)
 MAPS = {
@@ -37,12 +38,12 @@ def test_axes_undo_covariance():
     rng = np.random.default_rng(0)
     minor = rng.uniform(1, 5, 100)
     major, pa = minor + rng.uniform(0.1, 5, 100), rng.uniform(0, 180, 100)
-    found = axes(covariance(major, minor, pa))
+    found = widths(covariance(major, minor, pa))
     for ours, value in zip(found, (major, minor, pa), strict=True):
         assert ours == pytest.approx(value)
     # north through east: an angle of 90 deg lies along the first axis, east
     assert covariance(2.0, 1.0, 90.0)[0, 0] == pytest.approx(4 * covariance(2.0, 1.0, 90.0)[1, 1])
-    assert [float(v) for v in axes(-covariance(2.0, 1.0, 30.0))] == [0.0, 0.0, 0.0]
+    assert [float(v) for v in widths(-covariance(2.0, 1.0, 30.0))] == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -51,9 +52,9 @@ def test_an_angle_on_the_sky(tmp_path, name, pa):
     """A thin Gaussian along the line from a pixel to a place 3 arcsec off towards `pa` has that angle and length."""
     grid = grid_of(tmp_path, **MAPS[name])
     x, y = np.array([60.0]), np.array([150.0])
-    ra, dec = grid.sky(x, y)
+    ra, dec = grid.to_sky(x, y)
     off = SkyCoord(ra, dec, unit="deg").directional_offset_by(pa * u.deg, 3.0 * u.arcsec)
-    ax, ay = grid.pixels(off.ra.deg, off.dec.deg)
+    ax, ay = grid.to_pixel(off.ra.deg, off.dec.deg)
     step = np.array([ax[0] - x[0], ay[0] - y[0]])
     shape = np.outer(step, step) + 1e-6 * np.eye(2)
     found = grid.sizes(x, y, shape[None])
@@ -66,10 +67,10 @@ def test_positions_and_beam(tmp_path, name):
     grid = grid_of(tmp_path, beam=Beam(9.0, 6.0, 70.0), **MAPS[name])
     rng = np.random.default_rng(1)
     x, y = rng.uniform(0, SHAPE[1], 50), rng.uniform(0, SHAPE[0], 50)
-    back = grid.pixels(*grid.sky(x, y))
+    back = grid.to_pixel(*grid.to_sky(x, y))
     assert back[0] == pytest.approx(x, abs=1e-6) and back[1] == pytest.approx(y, abs=1e-6)
     middle = np.array([(SHAPE[1] - 1) / 2]), np.array([(SHAPE[0] - 1) / 2])
-    found = grid.sizes(*middle, grid.beam_pixels[None])
+    found = grid.sizes(*middle, grid.beam_shape[None])
     own = grid.wcs.pixel_to_world(*middle)  # BPA counts from the north of the map's own frame
     pa = own.icrs.position_angle(own.directional_offset_by(70.0 * u.deg, 9.0 * u.arcsec).icrs).deg[0]
     assert (found["major"][0], found["minor"][0], found["pa"][0]) == pytest.approx((9.0, 6.0, pa % 180), rel=1e-4)
@@ -80,7 +81,7 @@ def test_positions_and_beam(tmp_path, name):
 
 def test_a_beam_is_taken_off(tmp_path):
     grid = grid_of(tmp_path, beam=Beam(5.0, 5.0, 0.0))
-    turn = np.linalg.inv(grid.jacobian([150.0], [100.0]))
+    turn = np.linalg.inv(grid.steps([150.0], [100.0]))
     shape = turn @ covariance(13.0, 5.0, 20.0) @ np.swapaxes(turn, -1, -2)
     found = grid.sizes(np.array([150.0]), np.array([100.0]), shape)
     assert found["major_deconvolved"][0] == pytest.approx(12.0, rel=1e-3)  # 13, 5, 12
@@ -91,9 +92,9 @@ def test_a_beam_is_taken_off(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"BMAJ": None, "BMIN": None, "BPA": None}, "has no beam; add BMAJ, BMIN and BPA"),
-        ({"CTYPE1": None, "CTYPE2": None}, "has no celestial WCS; add CTYPE, CRVAL, CRPIX and CDELT"),
-        ({"CDELT1": -2 * SCALE / 3600}, "has pixels of 3 x 1.5 arcsec; regrid it to square ones"),
+        ({"BMAJ": None, "BMIN": None, "BPA": None}, "no beam in the header; add BMAJ, BMIN and BPA"),
+        ({"CTYPE1": None, "CTYPE2": None}, "no celestial WCS in the header; add CTYPE, CRVAL, CRPIX and CDELT"),
+        ({"CDELT1": -2 * SCALE / 3600}, "pixels of 3 x 1.5 arcsec are not square; regrid the map"),
     ],
 )
 def test_maps_that_tell_too_little(tmp_path, change, message):
