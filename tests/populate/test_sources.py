@@ -194,7 +194,10 @@ def test_options_that_do_not_go_together(background, grid, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"BMAJ": None, "BMIN": None}, "no beam in the header; add BMAJ, BMIN and BPA (deg) to it (populate takes --beam)"),
+        (
+            {"BMAJ": None, "BMIN": None},
+            "no beam in the header; add BMAJ, BMIN and BPA (deg) to it (populate takes --beam)",
+        ),
         ({"CTYPE1": None, "CTYPE2": None}, "no celestial WCS in the header; add CTYPE, CRVAL, CRPIX and CDELT to it"),
         ({"BUNIT": None}, "no BUNIT in the header; put the unit of its pixels into it, e.g. BUNIT = 'Jy/beam'"),
         ({"BUNIT": "K"}, "BUNIT is 'K'; convert the map to Jy/beam (mJy/beam and uJy/beam are read too)"),

@@ -58,7 +58,8 @@ _FILL: dict[str, Any] = {"i": -1, "f": np.nan, "U": ""}
 _NAMES = {
     "id": "id", "ra": "ra", "dec": "dec", "int_flux": "flux", "peak_flux": "peak", "local_rms": "rms", "snr": "snr",
     "maj": "major", "min": "minor", "pa": "pa", "maj_deconvolved": "major_deconvolved",
-    "min_deconvolved": "minor_deconvolved", "pa_deconvolved": "pa_deconvolved", "ra_core": "ra_peak", "dec_core": "dec_peak", "class": "class",
+    "min_deconvolved": "minor_deconvolved", "pa_deconvolved": "pa_deconvolved",
+    "ra_core": "ra_peak", "dec_core": "dec_peak", "class": "class",
 }  # fmt: skip
 
 
