@@ -13,10 +13,9 @@ from radiff.masks import Annotation
 from radiff.models.io import Part, save_weights
 from radiff.models.resnet import ResNet18, ResNetConfig
 from radiff.models.segmenter import LightUNetConfig, build_segmenter, segmenter_config
-from radiff.paper.baselines import RIVALS, rival_config
+from radiff.paper.baselines import BASELINES, PART, baseline_config, load_baseline
 from radiff.paper.baselines.dcgan import DcganConfig
 from radiff.paper.baselines.spade import SpadeConfig
-from radiff.paper.loading import load_rival
 from radiff.sky import Beam, Cutout
 from sky_sets import picture, pictures
 
@@ -74,13 +73,13 @@ def test_table_4_with_another_model(run, tmp_path, monkeypatch):
     assert "| SPADE | 73.49 | 26.84 | 36.19 |" in result.stdout
 
 
-def rival(folder, name, config):
-    """Weights of a small random rival."""
-    network = RIVALS[name].network(config)
+def baseline(folder, name, config):
+    """Weights of a small random baseline."""
+    network = BASELINES[name].network(config)
     for parameter in network.parameters() if name == "dcgan" else ():
         parameter.data *= 4.0  # starts with images near zero
     info = {"scaling": {"name": "snr-asinh", "softness": 2.0}, "training": {name: TRAINED}}
-    return save_weights(folder, {"rival": Part(network, rival_config(network))}, info)
+    return save_weights(folder, {PART: Part(network, baseline_config(network))}, info)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +94,7 @@ def large(tmp_path_factory):
     return root
 
 
-def run_rivals(table, large, folders, tmp_path, *weights):
+def run_baselines(table, large, folders, tmp_path, *weights):
     arguments = [
         table, large, "-o", tmp_path / "out", "--features", folders / "f", "--segmenter", folders / "s",
         "--device", "cpu", "--workers", 1, *(text for one in weights for text in ("--weights", one)),
@@ -103,26 +102,26 @@ def run_rivals(table, large, folders, tmp_path, *weights):
     return CliRunner().invoke(app, ["reproduce", *map(str, arguments)])
 
 
-def test_rivals_stand_in_the_tables(large, folders, tmp_path):
+def test_baselines_stand_in_the_tables(large, folders, tmp_path):
     torch.manual_seed(0)
-    dcgan = rival(tmp_path / "dcgan", "dcgan", DcganConfig(5, (8, 8, 4, 4, 4)))
-    spade = rival(tmp_path / "spade", "spade", SpadeConfig(2, 4, 6))
-    result = run_rivals("table3", large, folders, tmp_path, dcgan)
+    dcgan = baseline(tmp_path / "dcgan", "dcgan", DcganConfig(5, (8, 8, 4, 4, 4)))
+    spade = baseline(tmp_path / "spade", "spade", SpadeConfig(2, 4, 6))
+    result = run_baselines("table3", large, folders, tmp_path, dcgan)
     assert result.exit_code == 0, result.output
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("| DCGAN | 8 | ")]
     assert "| 0.00 M | 5.0 | " in line
-    result = run_rivals("table4", large, folders, tmp_path, spade)
+    result = run_baselines("table4", large, folders, tmp_path, spade)
     assert result.exit_code == 0, result.output
     lines = json.loads((tmp_path / "out/table4.json").read_text())["lines"]
     assert [line["name"] for line in lines] == ["real images", "SPADE, no-bg", "SPADE, self-masked"]
-    assert lines[1]["parameters"] == sum(p.numel() for p in load_rival(spade).parameters())
+    assert lines[1]["parameters"] == sum(p.numel() for p in load_baseline(spade).parameters())
     assert lines[1]["trained"] == 5.0
     assert {"fid", "coverage", "spread", "score", "ssim"} <= set(lines[2]["figures"])
     for table, weights, part in (
         ("table3", spade, "SPADE draws from masks: it belongs in table4"),
         ("table4", dcgan, "DCGAN knows no masks: table3 is for it"),
     ):
-        result = run_rivals(table, large, folders, tmp_path, weights)
+        result = run_baselines(table, large, folders, tmp_path, weights)
         assert result.exit_code == 2 and part in result.output
 
 

@@ -146,7 +146,7 @@ def test_an_unknown_segmenter_is_refused(collection, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["dcgan", "pggan", "ddpm", "spade", "inade"])
-def test_every_rival_has_a_verb_and_four_presets(name, tmp_path):
+def test_every_baseline_has_a_verb_and_four_presets(name, tmp_path):
     for preset in ("smoke", "cpu", "gpu", "paper"):
         more = ("--preset", preset, "--set", f"{name}.loop.minutes=10", "--dry-run")
         result = run(name, "no-collection", "-o", tmp_path / "run", *more)

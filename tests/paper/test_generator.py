@@ -1,4 +1,4 @@
-"""Weights of rivals as generators: calibrated cutouts, seeds, conditions heard, refusals."""
+"""Weights of baselines as generators: calibrated cutouts, seeds, conditions heard, refusals."""
 
 import numpy as np
 import pytest
@@ -6,19 +6,20 @@ import torch
 from typer.testing import CliRunner
 
 from radiff.cli.main import app
+from radiff.cli.weights import open_generator
 from radiff.data.collection import Collection
 from radiff.errors import InputError
 from radiff.generate import Backdrop, Generator, Sky
 from radiff.masks import mask_to_objects
 from radiff.masks.draw import demo_masks
 from radiff.models.io import Part, save_weights
-from radiff.paper.baselines import RIVALS, rival_config
+from radiff.paper.baselines import BASELINES, PART, baseline_config, load_baseline
 from radiff.paper.baselines.dcgan import DcganConfig
 from radiff.paper.baselines.ddpm import DdpmConfig
 from radiff.paper.baselines.inade import InadeConfig
 from radiff.paper.baselines.pggan import PgganConfig
 from radiff.paper.baselines.spade import SpadeConfig
-from radiff.paper.generator import RivalGenerator, open_generator
+from radiff.paper.generator import BaselineGenerator
 from radiff.sky import background_rms
 
 SIZES = {
@@ -35,11 +36,11 @@ RMS = 3e-4
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A weights folder of each rival, small and random."""
+    """A weights folder of each baseline, small and random."""
     torch.manual_seed(0)
-    root, made = tmp_path_factory.mktemp("rivals"), {}
+    root, made = tmp_path_factory.mktemp("baselines"), {}
     for name, config in SIZES.items():
-        network = RIVALS[name].network(config)
+        network = BASELINES[name].network(config)
         if name == "dcgan":
             for parameter in network.parameters():
                 parameter.data *= 4.0  # starts with images near zero
@@ -47,7 +48,7 @@ def folders(tmp_path_factory):
             network.deviation.fill_(0.002)  # untrained, it says too little noise: what is drawn is large
         info = {"scaling": {"name": "snr-asinh", "softness": 4.0}, "diffusion": {"objective": "eps"}}
         info |= {"sampling": SAMPLING} if name == "ddpm" else {}
-        made[name] = save_weights(root / name, {"rival": Part(network, rival_config(network))}, info)
+        made[name] = save_weights(root / name, {PART: Part(network, baseline_config(network))}, info)
     return made
 
 
@@ -57,12 +58,12 @@ def open_one(folders):
 
 
 def test_weights_say_whose_they_are(folders, weights):
-    assert type(open_generator(weights, "cpu", "fp32")) is Generator
+    assert type(open_generator(str(weights), "cpu", "fp32")) is Generator
     one = open_generator(folders["pggan"], "cpu", "fp32")
-    assert isinstance(one, RivalGenerator) and (one.name, one.title, one.conditional) == ("pggan", "PG-GAN", False)
+    assert isinstance(one, BaselineGenerator) and (one.name, one.title, one.conditional) == ("pggan", "PG-GAN", False)
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_cutouts_have_the_noise_asked_for_and_a_seed_each(open_one, name):
     one = open_one(name)
     masks = demo_masks(3, 128) if one.conditional else [np.zeros((128, 128), np.uint8)] * 3
@@ -118,7 +119,7 @@ def test_peaks_that_are_asked_for_are_said_to_be_of_no_use(open_one):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"backend": "openvino"}, "the backend 'openvino' knows no rival models; use 'torch'"),
+        ({"backend": "openvino"}, "the backend 'openvino' knows no baselines; use 'torch'"),
         ({"precision": "fp8"}, "'fp8' is no precision"),
     ],
 )
@@ -127,10 +128,22 @@ def test_how_it_is_opened(folders, change, message):
         open_generator(folders["dcgan"], **({"device": "cpu"} | change))
 
 
+def test_weights_of_version_0_1_0_are_read(folders, tmp_path):
+    """They called the network a rival."""
+    network = load_baseline(folders["dcgan"])
+    info = {"scaling": {"name": "snr-asinh", "softness": 4.0}}
+    old = save_weights(tmp_path / "old", {"rival": Part(network, baseline_config(network))}, info)
+    assert isinstance(open_generator(str(old), "cpu", "fp32"), BaselineGenerator)
+    for command in (["info", old], ["export", old, "-o", tmp_path / "copy"]):
+        result = CliRunner().invoke(app, list(map(str, command)))
+        assert result.exit_code == 0 and "rival" in result.output, result.output
+    assert (tmp_path / "copy" / "rival" / "config.json").is_file()
+
+
 def test_an_unknown_kind_is_refused(folders, tmp_path):
     info = {"scaling": {"name": "snr-asinh", "softness": 4.0}}
-    save_weights(tmp_path / "w", {"rival": Part(torch.nn.Linear(1, 1), {"kind": "gan"})}, info)
-    with pytest.raises(InputError, match="describes no rival model \\('gan' is no rival; there are: dcgan"):
+    save_weights(tmp_path / "w", {PART: Part(torch.nn.Linear(1, 1), {"kind": "gan"})}, info)
+    with pytest.raises(InputError, match="describes no baseline \\('gan' is no baseline; there are: dcgan"):
         open_generator(tmp_path / "w", "cpu", "fp32")
 
 

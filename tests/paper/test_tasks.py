@@ -1,4 +1,4 @@
-"""Every rival: a run of a few steps, exact resume of both networks, drawing from the weights, what is refused."""
+"""Every baseline: a run of a few steps, exact resume of both networks, drawing from the weights, what is refused."""
 
 import numpy as np
 import pytest
@@ -8,17 +8,14 @@ from radiff.data.loader import PackLoader
 from radiff.data.pack import Pack
 from radiff.errors import InputError
 from radiff.models.io import read_manifest
-from radiff.paper.adversarial import CRITIC, MAKER, DcganContest, scene_of
-from radiff.paper.baselines import RIVALS
+from radiff.paper.baselines import BASELINES, load_baseline
 from radiff.paper.baselines.dcgan import Dcgan, DcganConfig, DcganCritic
 from radiff.paper.baselines.pggan import Pggan, PgganConfig, PgganCritic
 from radiff.paper.baselines.spade import MultiScaleCritic, Spade, SpadeConfig
-from radiff.paper.growing import PgganContest, level_at
-from radiff.paper.loading import load_rival
-from radiff.paper.semantic import SemanticContest
+from radiff.paper.losses import CRITIC, GENERATOR, DcganLoss, PgganLoss, SemanticLoss, scene_of
 from radiff.paper.settings import load_preset
-from radiff.paper.textures import patch_distance, spread
-from radiff.paper.training import train_rival
+from radiff.paper.tasks import diversity, level_at, patch_distance
+from radiff.paper.training import train_baseline
 from radiff.training.run import RunOptions
 from run_files import log, weights_bytes
 from tiny_collection import tiny_collection
@@ -44,12 +41,12 @@ def stop_at(step):
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     """Six train and two val cutouts of 128 x 128 pixels."""
-    return tiny_collection(tmp_path_factory.mktemp("rivals") / "collection", shape=(128, 128))
+    return tiny_collection(tmp_path_factory.mktemp("baselines") / "collection", shape=(128, 128))
 
 
 @pytest.fixture(scope="module")
 def large_pack(tmp_path_factory):
-    return tmp_path_factory.mktemp("rivals") / "pack"
+    return tmp_path_factory.mktemp("baselines") / "pack"
 
 
 @pytest.fixture
@@ -58,7 +55,7 @@ def train_one(large, large_pack):
 
     def start(name, run, *overrides, **options):
         settings = load_preset("smoke", [f"{name}.{text}" for text in (*SHORT, *overrides)])
-        return train_rival(name, large, settings, RunOptions(run, large_pack, workers=1, device="cpu", **options))
+        return train_baseline(name, large, settings, RunOptions(run, large_pack, workers=1, device="cpu", **options))
 
     return start
 
@@ -70,7 +67,7 @@ def batch(large, large_pack, train_one, tmp_path):
     return PackLoader(Pack.open(large_pack / "train"), 4, empty_share=0.0).batch(0)
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_a_run_resumes_exactly_and_its_weights_draw(train_one, tmp_path, name):
     assert train_one(name, tmp_path / "whole").step == 4
     often = "loop.checkpoint_minutes=0"
@@ -85,8 +82,8 @@ def test_a_run_resumes_exactly_and_its_weights_draw(train_one, tmp_path, name):
     a, b = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("parts", "whole"))
     assert len(a["optimizers"]) == (1 if name == "ddpm" else 2)
     assert all(torch.equal(a["module"][k], b["module"][k]) for k in b["module"] if "running" not in k)
-    network = load_rival(tmp_path / "whole" / "weights")
-    assert isinstance(network, RIVALS[name].network)
+    network = load_baseline(tmp_path / "whole" / "weights")
+    assert isinstance(network, BASELINES[name].network)
     assert all(value.isfinite().all() for value in network.state_dict().values())
     about = read_manifest(tmp_path / "whole" / "weights")
     assert about["training"][name]["step"] == 4 and about["training"][name]["processor_seconds"] >= 0
@@ -97,7 +94,7 @@ def test_cutouts_of_another_size_are_refused(tmp_path):
     collection = tiny_collection(tmp_path / "collection")
     settings = load_preset("smoke")
     with pytest.raises(InputError, match=r"spade is to draw 128 x 128 pixels .* the cutouts are 32 x 32"):
-        train_rival("spade", collection, settings, RunOptions(tmp_path / "run", workers=1, device="cpu"))
+        train_baseline("spade", collection, settings, RunOptions(tmp_path / "run", workers=1, device="cpu"))
 
 
 @pytest.mark.parametrize(
@@ -113,26 +110,29 @@ def test_settings_that_do_not_go_together(train_one, tmp_path, name, override, m
         train_one(name, tmp_path, override)
 
 
-# ---------------------------------------------------------------- contests
+# ---------------------------------------------------------------- losses
 
 
-def contests():
+def losses():
     small = DcganConfig(5, (8, 8, 4, 4, 4))
     grown = PgganConfig(6, (8, 8, 8, 4, 4, 4))
     return {
-        "dcgan": DcganContest(Dcgan(small), DcganCritic(small)),
-        "pggan": PgganContest(Pggan(grown), PgganCritic(grown)),
-        "spade": SemanticContest(Spade(SpadeConfig(2, 4, 6)), MultiScaleCritic(4, 3), False, 10.0, 0.05),
+        "dcgan": DcganLoss(Dcgan(small), DcganCritic(small)),
+        "pggan": PgganLoss(Pggan(grown), PgganCritic(grown)),
+        "spade": SemanticLoss(Spade(SpadeConfig(2, 4, 6)), MultiScaleCritic(4, 3), False, 10.0, 0.05),
     }
 
 
 @pytest.mark.parametrize("name", ["dcgan", "pggan", "spade"])
-def test_each_player_s_loss_reaches_its_own_weights_alone(batch, name):
+def test_each_network_s_loss_reaches_its_own_weights_alone(batch, name):
     torch.manual_seed(0)
-    contest = contests()[name]
-    for player, own, other in ((CRITIC, contest.critic, contest.network), (MAKER, contest.network, contest.critic)):
-        contest.zero_grad(set_to_none=True)
-        loss, _ = contest(batch, torch.Generator().manual_seed(1), player)
+    loss_of = losses()[name]
+    for network, own, other in (
+        (CRITIC, loss_of.critic, loss_of.network),
+        (GENERATOR, loss_of.network, loss_of.critic),
+    ):
+        loss_of.zero_grad(set_to_none=True)
+        loss, _ = loss_of(batch, torch.Generator().manual_seed(1), network)
         loss.backward()
         assert any(p.grad is not None and p.grad.abs().max() > 0 for p in own.parameters())
         assert all(p.grad is None for p in other.parameters())
@@ -152,10 +152,10 @@ class Constant(torch.nn.Module):
 
 def test_the_wasserstein_loss_of_a_known_critic(batch):
     """A slope a at each of n pixels has the norm a sqrt(n); the penalty is its squared distance from 1."""
-    contest = contests()["pggan"]
-    contest.critic = Constant(0.5)
+    loss_of = losses()["pggan"]
+    loss_of.critic = Constant(0.5)
     made = torch.zeros(4, 1, 128, 128)
-    loss, figures = contest.critic_loss(batch, scene_of(batch, False), made, torch.Generator().manual_seed(0))
+    loss, figures = loss_of.critic_loss(batch, scene_of(batch, False), made, torch.Generator().manual_seed(0))
     real = 0.5 * batch.images.flatten(1).sum(1)
     penalty = (0.5 * 128 - 1) ** 2
     assert figures["penalty"].item() == pytest.approx(penalty, rel=1e-4)
@@ -165,7 +165,7 @@ def test_the_wasserstein_loss_of_a_known_critic(batch):
 
 def test_the_hinge_loss_of_a_known_critic(batch):
     """Scores beyond -1 and 1 on the right side cost nothing; the features of equal images match."""
-    contest = contests()["spade"]
+    loss_of = losses()["spade"]
     count = len(batch)
 
     def scores(real, made):
@@ -173,11 +173,11 @@ def test_the_hinge_loss_of_a_known_critic(batch):
             [[images.mean((1, 2, 3)), torch.full((count, 1), said)]] * 2 for images, said in ((real, 2.0), (made, -0.5))
         ]
 
-    contest._scores = lambda real, made, masks: scores(real, made)
+    loss_of._features = lambda real, made, masks: scores(real, made)
     made = batch.images.clone()
-    loss, _ = contest.critic_loss(batch, scene_of(batch, False), made, torch.Generator())
+    loss, _ = loss_of.critic_loss(batch, scene_of(batch, False), made, torch.Generator())
     assert loss.item() == pytest.approx(0.5)  # relu(1 - 2) + relu(1 - 0.5)
-    loss, figures = contest.maker_loss(batch, scene_of(batch, False), made, torch.tensor(3.0))
+    loss, figures = loss_of.generator_loss(batch, scene_of(batch, False), made, torch.tensor(3.0))
     assert figures["features"].item() == pytest.approx(0.0, abs=1e-7)
     assert loss.item() == pytest.approx(0.5 + 0.05 * 3.0)
 
@@ -211,7 +211,7 @@ def test_patches_of_the_same_images_have_no_distance_and_damage_raises_it():
     assert patch_distance(real, 2.0 * other) > 2 * floor
 
 
-def test_spread_falls_to_zero_where_all_images_are_the_same():
+def test_diversity_falls_to_zero_where_all_images_are_the_same():
     images = torch.randn(8, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert spread(images[:1].expand(8, -1, -1, -1)) == 0.0
-    assert spread(2.0 * images) == pytest.approx(2.0 * spread(images))
+    assert diversity(images[:1].expand(8, -1, -1, -1)) == 0.0
+    assert diversity(2.0 * images) == pytest.approx(2.0 * diversity(images))

@@ -15,7 +15,7 @@ from radiff.data.pack import ARRAYS, Pack
 from radiff.errors import InputError
 from radiff.training.config import LoopSettings, Section
 from radiff.training.loop import Trainer, kept_precision
-from radiff.training.task import Player, State, learning_rate_at
+from radiff.training.task import State, TrainedNetwork, learning_rate_at
 from run_files import log
 
 
@@ -245,7 +245,7 @@ def test_the_precision_of_a_run_is_kept(trainer):
     assert kept_precision(one.checkpoint) == "fp32"
 
 
-# ---------------------------------------------------------------- minutes, contests, growth
+# ---------------------------------------------------------------- minutes, adversarial training, growth
 
 
 class Clock:
@@ -280,31 +280,31 @@ def test_what_was_spent_is_kept_when_a_run_goes_on(trainer):
     assert other.fit().step == 5
 
 
-class ToyContest(nn.Module):
+class ToyAdversarial(nn.Module):
     """Two numbers: one is pulled to the other, which is pulled away to 5."""
 
     def __init__(self):
         super().__init__()
         self.hunter, self.prey = (nn.Parameter(torch.full((1, 1, 1, 1), v)) for v in (0.0, 1.0))
-        self.turns = []
+        self.order = []
 
-    def forward(self, batch, generator, player):
-        self.turns.append(player)
-        if player == "hunter":
+    def forward(self, batch, generator, which):
+        self.order.append(which)
+        if which == "hunter":
             return (self.hunter - self.prey.detach()).square().mean(), {"gap": self.prey - self.hunter}
         return (self.prey - 5.0).square().mean(), {}
 
 
 class ToyGame(Toy):
-    """See `radiff.training.task.Contest` and `Growing`."""
+    """See `radiff.training.task.Adversarial` and `Growing`."""
 
     def __init__(self):
-        super().__init__(ToyContest())
+        super().__init__(ToyAdversarial())
         self.followed = []
 
     @property
-    def players(self):
-        return [Player("hunter", [self.module.hunter], 2.0), Player("prey", [self.module.prey])]
+    def networks(self):
+        return [TrainedNetwork("hunter", [self.module.hunter], 2.0), TrainedNetwork("prey", [self.module.prey])]
 
     def follow(self, progress):
         self.followed.append(progress)
@@ -329,15 +329,15 @@ def game(trainer, tmp_path):
     return make
 
 
-def test_players_take_turns_each_at_its_own_rate(game):
+def test_networks_step_in_turn_each_at_its_own_rate(game):
     one = game(steps=4, validate_every=4)
     one.fit()
-    assert one.task.module.turns == ["hunter", "prey"] * 4
+    assert one.task.module.order == ["hunter", "prey"] * 4
     assert [o.param_groups[0]["lr"] for o in one.optimizers] == pytest.approx([0.2, 0.1])
     assert one.task.followed == [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
-def test_the_last_player_alone_is_averaged(game):
+def test_the_last_network_alone_is_averaged(game):
     one = game(steps=30, ema_decay=0.9, validate_every=100)
     one.fit()
     hunter, prey = (p.item() for p in (one.task.module.hunter, one.task.module.prey))
@@ -346,7 +346,7 @@ def test_the_last_player_alone_is_averaged(game):
     assert one.ema.shadow_params[0].item() != pytest.approx(prey)
 
 
-def test_a_contest_resumes_both_optimisers(game):
+def test_an_adversarial_training_resumes_both_optimisers(game):
     game(run="whole", steps=6).fit()
     parts = game(run="parts", steps=6)
     for _ in range(3):
@@ -362,7 +362,7 @@ def test_a_contest_resumes_both_optimisers(game):
         assert one["state"] == other["state"]
 
 
-def test_a_step_is_bad_where_one_player_s_is(game):
+def test_a_step_is_bad_where_one_network_s_is(game):
     one = game(steps=5)
     one.task.module.hunter.data.fill_(math.nan)
     one.step()

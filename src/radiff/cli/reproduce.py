@@ -26,7 +26,7 @@ NOTES = {
 
 
 OTHERS_BACKGROUNDS = ("none", "self-masked")
-"""What a rival of Table 4 is shown, and weights of ours beside the package's: nothing, the image without sources."""
+"""What a baseline of Table 4 is shown, and weights of ours beside the package's: nothing, the image without sources."""
 
 
 def register(app: typer.Typer) -> None:
@@ -81,9 +81,10 @@ def reproduce(
 
     Tables 3 and 4:
     Rows of ours: without a mask (table3); without a background, with the image itself, the image without its sources,
-    another image as background (table4; the first and the third alone for rivals and for weights beside the package's).
-    All rows get the same masks, and the same networks measure them. Stopped, it goes on where it was. Rivals
-    ('radiff train dcgan', pggan, ddpm for table3; spade, inade for table4) are given by their weights, as ours are.
+    another image as background (table4; the first and the third alone for baselines and for weights beside the
+    package's). All rows get the same masks, and the same networks measure them. Stopped, it goes on where it was.
+    Baselines ('radiff train dcgan', pggan, ddpm for table3; spade, inade for table4) are given by their weights, as
+    ours are.
 
     Another model is a function of orders (radiff.evaluate.Order: mask, background, beam, rms, seed) that gives images
     in Jy/beam about the level 0.
@@ -159,29 +160,30 @@ def own_rows(
 ) -> "list[TableRow]":
     """Our rows of `table` with these weights; with `named`, their folder stands in the names."""
     from radiff.cli.orders import drawer
+    from radiff.cli.weights import open_generator
     from radiff.evaluate import BACKGROUNDS
-    from radiff.paper.generator import RivalGenerator, open_generator
+    from radiff.paper.generator import BaselineGenerator
     from radiff.paper.image_tables import TableRow
 
     generator = open_generator(weights, device)
-    rival = isinstance(generator, RivalGenerator)
-    title = generator.title if isinstance(generator, RivalGenerator) else "radiff"
-    more = f", {generator.folder.parent.name}/{generator.folder.name}" if named and not rival else ""
+    baseline = isinstance(generator, BaselineGenerator)
+    title = generator.title if isinstance(generator, BaselineGenerator) else "radiff"
+    more = f", {generator.folder.parent.name}/{generator.folder.name}" if named and not baseline else ""
     costs: dict[str, Any] = {
         "key": f"{_digest(generator)} {steps}",
         "parameters": _parameters(generator),
         "trained": _minutes(generator),
     }
-    if isinstance(generator, RivalGenerator) and generator.conditional != (table == "table4"):
+    if isinstance(generator, BaselineGenerator) and generator.conditional != (table == "table4"):
         what = "draws from masks: it belongs in table4" if generator.conditional else "knows no masks: table3 is for it"
         raise InputError(f"{title} {what}", generator.folder)
     if table == "table3":
         draw = drawer(generator, unconditional=True, num_steps=steps, batch_size=batch_size)
-        return [TableRow(title if rival else f"radiff, unconditional{more}", draw, **costs)]
+        return [TableRow(title if baseline else f"radiff, unconditional{more}", draw, **costs)]
     draw = drawer(generator, num_steps=steps, batch_size=batch_size)
     return [
         TableRow(f"{title}, {'no-bg' if kind == 'none' else kind}{more}", draw, kind, NOTES.get(kind, ""), **costs)
-        for kind in (OTHERS_BACKGROUNDS if rival or named else BACKGROUNDS)
+        for kind in (OTHERS_BACKGROUNDS if baseline or named else BACKGROUNDS)
     ]
 
 

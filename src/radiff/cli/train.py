@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
     group.command("denoiser")(denoiser)
     for name in ("features", "segmenter", "masks"):
         group.command(name)(verb(name, VERBS[name]))
-    for name, text in RIVAL_VERBS.items():
+    for name, text in BASELINE_VERBS.items():
         example = f"Example: radiff train {name} collection -o runs/{name} --set {name}.loop.minutes=10"
         group.command(name)(verb(name, f"{text}\n\n{example}"))
     app.add_typer(group, name="train")
@@ -75,14 +75,14 @@ Example: radiff train masks collection -o runs/masks --preset cpu
 """,
 }
 """The networks of ours that need nothing but a collection, and what each says of itself in --help."""
-RIVAL_VERBS = {
-    "dcgan": "Train DCGAN (Radford et al. 2015), a rival of Table 3: random numbers to images, without masks.",
-    "pggan": "Train PG-GAN (Karras et al. 2017), a rival of Table 3: random numbers to images, by networks that grow.",
-    "ddpm": "Train DDPM (Ho et al. 2020), a rival of Table 3: diffusion on pixels, at 64 x 64 of them, without masks.",
-    "spade": "Train SPADE (Park et al. 2019), a rival of Table 4: a mask and the style of a background to an image.",
-    "inade": "Train INADE (Tan et al. 2021), a rival of Table 4: a mask and noise for each of its objects to an image.",
+BASELINE_VERBS = {
+    "dcgan": "Train DCGAN (Radford et al. 2015), baseline of Table 3: random numbers to images, without masks.",
+    "pggan": "Train PG-GAN (Karras et al. 2017), baseline of Table 3: random numbers to images, by networks that grow.",
+    "ddpm": "Train DDPM (Ho et al. 2020), baseline of Table 3: diffusion on pixels, at 64 x 64 of them, without masks.",
+    "spade": "Train SPADE (Park et al. 2019), baseline of Table 4: a mask and the style of a background to an image.",
+    "inade": "Train INADE (Tan et al. 2021), baseline of Table 4: a mask and noise for each object to an image.",
 }
-"""The same of the rivals."""
+"""The same of the baselines."""
 
 
 def verb(name: str, text: str) -> Callable[..., None]:
@@ -103,10 +103,10 @@ def verb(name: str, text: str) -> Callable[..., None]:
         def run(data: "Collection", settings: "PaperPreset", options: "RunOptions") -> "State":
             from radiff.training import run as room
 
-            if name in RIVAL_VERBS:
-                from radiff.paper.training import train_rival
+            if name in BASELINE_VERBS:
+                from radiff.paper.training import train_baseline
 
-                return train_rival(name, data, settings, options)
+                return train_baseline(name, data, settings, options)
             own = {
                 "autoencoder": room.train_autoencoder,
                 "features": room.train_features,

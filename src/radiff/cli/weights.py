@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from radiff.generate import Generator
 
-BASELINE = "rival"
-"""Part of a weights folder that `radiff.paper` alone can load."""
+BASELINES = ("baseline", "rival")
+"""Parts of a weights folder that `radiff.paper` alone can load; the second is of version 0.1.0."""
 
 
-def know_parts(folder: Path) -> None:
-    """Make the networks in a weights folder known to `radiff.models.io`."""
-    if (folder / BASELINE).is_dir():
-        import radiff.paper.loading  # noqa: F401
+def know_parts(folder: Path) -> bool:
+    """Make the networks in a weights folder known to `radiff.models.io`; whether they are a baseline's."""
+    if not any((folder / part).is_dir() for part in BASELINES):
+        return False
+    import radiff.paper.baselines  # noqa: F401
+
+    return True
 
 
 def open_generator(weights: str, device: str = "auto", precision: str = "auto", backend: str = "torch") -> "Generator":
@@ -22,8 +25,8 @@ def open_generator(weights: str, device: str = "auto", precision: str = "auto", 
     from radiff.models.io import find_weights
 
     folder = find_weights(weights)
-    if (folder / BASELINE).is_dir():
-        from radiff.paper.generator import open_generator as opened
+    if know_parts(folder):
+        from radiff.paper.generator import BaselineGenerator
 
-        return opened(folder, device, precision, backend)
+        return BaselineGenerator(folder, device, precision, backend)
     return Generator(folder, device, precision, backend)

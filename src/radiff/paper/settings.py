@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from radiff.training.config import LoopSettings, Preset, Section
+from radiff.training.config import DEFAULTS, Preset, Run, Section
 from radiff.training.reading import read_settings
 
 ROOMS = ("radiff.training", "radiff.paper")
@@ -68,49 +68,14 @@ class InadeSettings(SemanticSettings):
     latent: int = Field(64, gt=0, description="numbers of an object's noise")
 
 
-class DcganRun(Section):
-    """`radiff train dcgan`."""
-
-    network: DcganSettings = DcganSettings()
-    loop: LoopSettings = LoopSettings()
-
-
-class PgganRun(Section):
-    """`radiff train pggan`."""
-
-    network: PgganSettings = PgganSettings()
-    loop: LoopSettings = LoopSettings()
-
-
-class DdpmRun(Section):
-    """`radiff train ddpm`."""
-
-    network: DdpmSettings = DdpmSettings()
-    loop: LoopSettings = LoopSettings()
-
-
-class SpadeRun(Section):
-    """`radiff train spade`."""
-
-    network: SpadeSettings = SpadeSettings()
-    loop: LoopSettings = LoopSettings()
-
-
-class InadeRun(Section):
-    """`radiff train inade`."""
-
-    network: InadeSettings = InadeSettings()
-    loop: LoopSettings = LoopSettings()
-
-
 class PaperPreset(Preset):
     """All settings of all trainings, the baselines' among them; one YAML file."""
 
-    dcgan: DcganRun = DcganRun()
-    pggan: PgganRun = PgganRun()
-    ddpm: DdpmRun = DdpmRun()
-    spade: SpadeRun = SpadeRun()
-    inade: InadeRun = InadeRun()
+    dcgan: Run[DcganSettings] = DEFAULTS
+    pggan: Run[PgganSettings] = DEFAULTS
+    ddpm: Run[DdpmSettings] = DEFAULTS
+    spade: Run[SpadeSettings] = DEFAULTS
+    inade: Run[InadeSettings] = DEFAULTS
 
 
 def load_preset(name: str, overrides: list[str] | None = None) -> PaperPreset:

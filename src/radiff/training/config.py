@@ -1,8 +1,12 @@
 """What a training run may be told: settings with their bounds and defaults. Knows no networks' insides and no data."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from radiff.training.reading import read_settings
+
+Network = TypeVar("Network", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -164,51 +168,37 @@ class ScalingSettings(Section):
     parameters: dict[str, float] = {}
 
 
-class AutoencoderRun(Section):
-    """`radiff train autoencoder`."""
+class Run(Section, Generic[Network]):
+    """Settings of one training: of its network, whatever that is, and of the loop."""
 
-    network: AutoencoderSettings = AutoencoderSettings()
+    network: Network
     loop: LoopSettings = LoopSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_network(cls, values: Any) -> Any:
+        """A preset may say nothing of the network."""
+        return {"network": {}, **values} if isinstance(values, dict) else values
 
-class DenoiserRun(Section):
+
+class DenoiserRun(Run[DenoiserSettings]):
     """`radiff train denoiser`."""
 
-    network: DenoiserSettings = DenoiserSettings()
-    loop: LoopSettings = LoopSettings()
     crops: CropSettings = CropSettings()
 
 
-class FeaturesRun(Section):
-    """`radiff train features`."""
-
-    network: FeatureSettings = FeatureSettings()
-    loop: LoopSettings = LoopSettings()
-
-
-class SegmenterRun(Section):
-    """`radiff train segmenter`."""
-
-    network: SegmenterSettings = SegmenterSettings()
-    loop: LoopSettings = LoopSettings()
-
-
-class MasksRun(Section):
-    """`radiff train masks`."""
-
-    network: MaskModelSettings = MaskModelSettings()
-    loop: LoopSettings = LoopSettings()
+DEFAULTS: Any = Field({}, validate_default=True)
 
 
 class Preset(Section):
     """All settings of all trainings; one YAML file."""
 
     scaling: ScalingSettings = ScalingSettings()
-    autoencoder: AutoencoderRun = AutoencoderRun()
-    denoiser: DenoiserRun = DenoiserRun()
-    features: FeaturesRun = FeaturesRun()
-    segmenter: SegmenterRun = SegmenterRun()
-    masks: MasksRun = MasksRun()
+    autoencoder: Run[AutoencoderSettings] = DEFAULTS
+    denoiser: DenoiserRun = DEFAULTS
+    features: Run[FeatureSettings] = DEFAULTS
+    segmenter: Run[SegmenterSettings] = DEFAULTS
+    masks: Run[MaskModelSettings] = DEFAULTS
 
 
 def load_preset(name: str, overrides: list[str] | None = None) -> Preset:

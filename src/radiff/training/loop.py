@@ -1,8 +1,8 @@
 """One training loop for every network: steps, running mean, checkpoints, exact resume, logs. Knows no FITS, no losses.
 
 Everything random in step k comes from generators seeded by (seed, k, process), so a resumed run takes the same path
-as the uninterrupted one. A task may be a contest of several players, each with an optimiser of its own. The length of a
-run is a number of steps, or minutes of processor time, which are the same on a busy machine. A run's folder:
+as the uninterrupted one. A training may be adversarial: several networks, each with an optimiser of its own. The length
+of a run is a number of steps, or minutes of processor time, which are the same on a busy machine. A run's folder:
 
 <run>/checkpoint.pt     weights, optimiser, running mean, step; replaced whole every few minutes
 <run>/weights/          the weights folder, from the running mean
@@ -30,7 +30,7 @@ from radiff.files import atomic_path, make_folder
 from radiff.parallel import progress_bar
 from radiff.training.config import LoopSettings
 from radiff.training.logs import Logs
-from radiff.training.task import Contest, Growing, Loader, Player, State, Task, learning_rate_at
+from radiff.training.task import Adversarial, Growing, Loader, State, Task, TrainedNetwork, learning_rate_at
 
 CHECKPOINT = "checkpoint.pt"
 MAX_BAD_STEPS = 3
@@ -84,25 +84,27 @@ class Trainer:
         self.train_loader = loaders[0]
         self.val_batches = [loaders[1].batch(k) for k in range(settings.validation_batches)]
         self.state = State()
-        self.contest = isinstance(task, Contest)
-        self.players = list(task.players) if isinstance(task, Contest) else [Player("", list(task.module.parameters()))]
-        if self.contest and accelerator.num_processes > 1:
+        self.adversarial = isinstance(task, Adversarial)
+        self.networks = [TrainedNetwork("", list(task.module.parameters()))]
+        if isinstance(task, Adversarial):
+            self.networks = list(task.networks)
+        if self.adversarial and accelerator.num_processes > 1:
             raise InputError(f"{task.name} trains on one process; start it without torchrun", run)
         optimizers = [
             torch.optim.AdamW(
-                player.parameters,
-                settings.learning_rate * player.rate,
+                network.parameters,
+                settings.learning_rate * network.rate,
                 betas=settings.betas,
                 weight_decay=settings.weight_decay,
                 fused=accelerator.device.type == "cuda",
             )
-            for player in self.players
+            for network in self.networks
         ]
         module: nn.Module = task.module.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if settings.compile:
             module = cast(nn.Module, torch.compile(module))
         self.module, *self.optimizers = accelerator.prepare(module, *optimizers)
-        self.parameters = self.players[-1].parameters
+        self.parameters = self.networks[-1].parameters
         on_gpu = accelerator.device.type == "cuda"
         self.ema = EMAModel(self.parameters, decay=settings.ema_decay, use_ema_warmup=True, power=0.75, foreach=on_gpu)
         self.bad_steps = 0
@@ -194,7 +196,7 @@ class Trainer:
     # -- one step ----------------------------------------------------------------------------------------------------
 
     def step(self) -> dict[str, float]:
-        """One optimiser step of every player; a loss or gradient that is not finite is skipped (and counted)."""
+        """One optimiser step of every network; a loss or gradient that is not finite is skipped (and counted)."""
         began = self._clock()
         step, settings = self.state.step, self.settings
         self._follow()
@@ -205,16 +207,16 @@ class Trainer:
         generator = torch.Generator().manual_seed(int(words[0] >> 2))
         torch.manual_seed(int(words[0] >> 2))  # for what networks draw themselves: dropout
         batch = self.train_loader.batch(step)
-        told: dict[str, Any] = {}
-        turns = [
-            self._turn(player, optimizer, rate, batch, generator, told)
-            for player, optimizer in zip(self.players, self.optimizers, strict=True)
+        figures: dict[str, Any] = {}
+        finite = [
+            self._step_of(network, optimizer, rate, batch, generator, figures)
+            for network, optimizer in zip(self.networks, self.optimizers, strict=True)
         ]
-        if all(turns):
+        if all(finite):
             self.bad_steps = 0
         else:
             self._leave_out(step)
-        figures = {k: float(v.detach() if isinstance(v, Tensor) else v) for k, v in told.items()}
+        figures = {k: float(v.detach() if isinstance(v, Tensor) else v) for k, v in figures.items()}
         if self.state.left_out:
             figures["left_out"] = float(self.state.left_out)
         self.state.step += 1
@@ -238,29 +240,29 @@ class Trainer:
                 self.run,
             )
 
-    def _turn(
+    def _step_of(
         self,
-        player: Player,
+        network: TrainedNetwork,
         optimizer: Any,
         rate: float,
         batch: Any,
         generator: torch.Generator,
-        told: dict[str, Any],
+        figures: dict[str, Any],
     ) -> bool:
-        """One player's step; whether its loss and its gradient were finite (else its weights stay as they are)."""
+        """One network's step; whether its loss and its gradient were finite (else its weights stay as they are)."""
         for group in optimizer.param_groups:
-            group["lr"] = rate * player.rate
-        loss, figures = self.module(batch, generator, *([player.name] if self.contest else []))
+            group["lr"] = rate * network.rate
+        loss, more = self.module(batch, generator, *([network.name] if self.adversarial else []))
         optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
-        norm = float(self.accelerator.clip_grad_norm_(player.parameters, self.settings.clip_norm))
-        told |= {"loss": loss, "gradient": norm, "rate": rate, **figures}
+        norm = float(self.accelerator.clip_grad_norm_(network.parameters, self.settings.clip_norm))
+        figures |= {"loss": loss, "gradient": norm, "rate": rate, **more}
         if not math.isfinite(norm):  # the norm is over all processes, so they agree
             return False
         if self._any(not bool(torch.isfinite(loss.detach()))):
             return False
         optimizer.step()
-        if player is self.players[-1]:
+        if network is self.networks[-1]:
             self.ema.step(self.parameters)
         return True
 

@@ -54,13 +54,13 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
-class Player:
-    """One side of a contest: its parameters, turned by an optimiser of its own.
+class TrainedNetwork:
+    """One of the networks of an adversarial training: its parameters, which have an optimiser of their own.
 
     Attributes
     ----------
     name : str
-        Given to the module when it is this player's turn.
+        Given to the module where the loss is to be this network's.
     parameters : list of Parameter
     rate : float
         Learning rate, in units of the loop's.
@@ -72,15 +72,15 @@ class Player:
 
 
 @runtime_checkable
-class Contest(Protocol):
-    """A `Task` of several players, who take turns in every step; the last one's weights are averaged and exported.
+class Adversarial(Protocol):
+    """A `Task` of several networks, trained one after the other in every step; the last one is averaged and exported.
 
-    Its module is called with the batch, the generator and the name of the player whose loss is asked for.
+    Its module is called with the batch, the generator and the name of the network whose loss is wanted.
     """
 
     @property
-    def players(self) -> Sequence[Player]:
-        """In the order of their turns."""
+    def networks(self) -> Sequence[TrainedNetwork]:
+        """In the order of their steps."""
         ...
 
 

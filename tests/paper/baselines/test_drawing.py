@@ -1,4 +1,4 @@
-"""What the rivals draw: shapes, one seed one image, growth, masks and objects heard where they are."""
+"""What the baselines draw: shapes, one seed one image, growth, masks and objects heard where they are."""
 
 import pytest
 import torch

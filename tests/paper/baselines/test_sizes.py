@@ -1,9 +1,9 @@
-"""The rivals' networks against the figures that their papers and published weights give."""
+"""The baselines' networks against the figures that their papers and published weights give."""
 
 import pytest
 import torch
 
-from radiff.paper.baselines import RIVALS, rival_config, rival_from
+from radiff.paper.baselines import BASELINES, baseline_config, baseline_from
 from radiff.paper.baselines.dcgan import Dcgan, DcganConfig, DcganCritic
 from radiff.paper.baselines.ddpm import Ddpm, DdpmConfig
 from radiff.paper.baselines.inade import Inade, InadeConfig, InadeNorm
@@ -109,19 +109,19 @@ TINY = {
 }
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_a_network_is_built_again_from_its_configuration(name):
-    network = RIVALS[name].network(TINY[name])
-    config = rival_config(network)
+    network = BASELINES[name].network(TINY[name])
+    config = baseline_config(network)
     assert config["kind"] == name
-    other = rival_from({k: list(v) if isinstance(v, tuple) else v for k, v in config.items()})
+    other = baseline_from({k: list(v) if isinstance(v, tuple) else v for k, v in config.items()})
     assert type(other) is type(network) and other.config == network.config
     other.load_state_dict(network.state_dict())
 
 
 def test_an_unknown_kind_lists_those_that_there_are():
-    with pytest.raises(ValueError, match="'gan' is no rival; there are: dcgan, pggan, ddpm, spade, inade"):
-        rival_from({"kind": "gan"})
+    with pytest.raises(ValueError, match="'gan' is no baseline; there are: dcgan, pggan, ddpm, spade, inade"):
+        baseline_from({"kind": "gan"})
 
 
 @pytest.mark.parametrize(

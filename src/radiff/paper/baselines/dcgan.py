@@ -93,8 +93,8 @@ class DcganCritic(nn.Module):
         x = F.leaky_relu(self.first(images), 0.2)
         for shrink, norm in zip(self.shrink, self.norms, strict=True):
             x = F.leaky_relu(norm(shrink(x)), 0.2)
-        said: Tensor = self.last(x.flatten(1))
-        return said[:, 0]
+        logits: Tensor = self.last(x.flatten(1))
+        return logits[:, 0]
 
 
 def _layers(widths: tuple[int, ...]) -> list[tuple[int, int, bool]]:

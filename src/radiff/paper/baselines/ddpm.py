@@ -1,11 +1,12 @@
-"""Noised pixels and a time to the noise in them: DDPM (Ho, Jain and Abbeel 2020). Knows no schedule and no FITS.
+"""Noised pixels and a time to the noise in them: DDPM (Ho, Jain and Abbeel 2020). Knows no training and no FITS.
 
 The U-Net of diffusers, at 64 pixels a side, as the RADiff paper has it. For a comparison at 128 pixels, images are
 brought to 64, and what is drawn back to 128, by cubic interpolation. White noise seen with a beam of three pixels loses
 2.4 % of its power on the way there and back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from radiff.diffusion.objectives import Objective
+from radiff.diffusion.sampling import sample
 from radiff.paper.baselines.scene import Scene, normal
 
 
@@ -71,15 +74,15 @@ class Ddpm(nn.Module):
         super().__init__()
         self.config = config
         self.register_buffer("deviation", torch.tensor(1.0))
-        looks = config.attention
+        attends = config.attention
         self.unet: Any = UNet2DModel(
             sample_size=config.inner,
             in_channels=config.channels,
             out_channels=config.channels,
             block_out_channels=config.widths,
             layers_per_block=config.layers,
-            down_block_types=tuple("AttnDownBlock2D" if one else "DownBlock2D" for one in looks),
-            up_block_types=tuple("AttnUpBlock2D" if one else "UpBlock2D" for one in looks[::-1]),
+            down_block_types=tuple("AttnDownBlock2D" if here else "DownBlock2D" for here in attends),
+            up_block_types=tuple("AttnUpBlock2D" if here else "UpBlock2D" for here in attends[::-1]),
             attention_head_dim=config.head_width or None,
             norm_num_groups=min(32, min(config.widths) // 4),
             norm_eps=1e-6,
@@ -117,5 +120,24 @@ class Ddpm(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """Noised pixels (batch, c, inner, inner) at `time` (batch,), 0 to 1000 -> the noise in them."""
-        said: Tensor = self.unet(x, time, return_dict=False)[0]
-        return said
+        noise: Tensor = self.unet(x, time, return_dict=False)[0]
+        return noise
+
+    def sample(
+        self,
+        objective: Objective,
+        noise: Tensor,
+        generators: list[torch.Generator],
+        sampler: str,
+        num_steps: int,
+        on_step: Callable[[], None] | None = None,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> Tensor:
+        """Noise (batch, c, inner, inner) to scaled images (batch, c, size, size)."""
+
+        def velocity(x: Tensor, angle: Tensor) -> Tensor:
+            with autocast():
+                output = self(*objective.asked(x, angle)).float()
+            return objective.velocity(x, output, angle, self.reach)
+
+        return self.grow(sample(velocity, noise, sampler, num_steps, generators, on_step, objective.last_angle))

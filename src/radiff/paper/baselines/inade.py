@@ -129,10 +129,10 @@ class Inade(nn.Module):
         """Codes drawn by `noise`: like the objects of `images`, where they are given, else like the background of the
         scene; and their KL divergence from the unit Gaussian (batch,), a mean over the objects of an image.
         """
-        if images is None and scene.skies is None:
+        if images is None and scene.backgrounds is None:
             return noise, noise.new_zeros(len(noise))
         levels = self.levels(scene, noise.shape[1])
-        mean, log_variance = self.encoder(scene.skies if images is None else images, levels)
+        mean, log_variance = self.encoder(scene.backgrounds if images is None else images, levels)
         code = mean + (0.5 * log_variance).exp() * noise
         there = (levels[self.config.size].flatten(2).amax(2) > 0)[:, :, None]
         if images is None:

@@ -160,8 +160,8 @@ class PgganCritic(Growing):
                 x = torch.lerp(coarse.float(), x.float(), part)
         x = torch.cat([x, deviation_plane(x)], 1)
         x = F.leaky_relu(self.final(F.leaky_relu(self.middle(x), 0.2)), 0.2)
-        said: Tensor = self.last(x)
-        return said.flatten()
+        scores: Tensor = self.last(x)
+        return scores.flatten()
 
 
 def deviation_plane(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the rival models are told of the images they draw. Knows no networks and no files."""
+"""What a baseline takes beside its noise: the conditions of a batch of images. Knows no networks and no files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ class Scene:
         Class values.
     labels : Tensor (batch, ny, nx), int64
         Which object a pixel belongs to, from 1; 0 background.
-    skies : Tensor (batch, 1, ny, nx), float32, optional
-        Scaled background images, sources removed.
+    backgrounds : Tensor (batch, 1, ny, nx), float32, optional
+        Scaled, sources removed.
     shown : Tensor (batch,), bool, optional
-        Whether an image has a background; default: all, where `skies` is given.
+        Whether an image has a background; default: all, where `backgrounds` are given.
     """
 
     masks: Tensor
     labels: Tensor
-    skies: Tensor | None = None
+    backgrounds: Tensor | None = None
     shown: Tensor | None = None
 
     def __len__(self) -> int:
@@ -34,4 +34,4 @@ class Scene:
 
 def normal(shape: tuple[int, ...], generators: Sequence[torch.Generator]) -> Tensor:
     """Unit Gaussian numbers (len(generators), *shape) on the CPU, those of an image from its own generator."""
-    return torch.stack([torch.randn(shape, generator=one) for one in generators])
+    return torch.stack([torch.randn(shape, generator=generator) for generator in generators])

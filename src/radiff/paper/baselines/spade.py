@@ -164,9 +164,9 @@ class Spade(nn.Module):
         """The style drawn by `noise`: like that of the backgrounds where the scene has some, else any; and its KL
         divergence from the unit Gaussian (batch,).
         """
-        if scene.skies is None:
+        if scene.backgrounds is None:
             return noise, noise.new_zeros(len(noise))
-        mean, log_variance = self.encoder(scene.skies)
+        mean, log_variance = self.encoder(scene.backgrounds)
         code = mean + (0.5 * log_variance).exp() * noise
         if scene.shown is not None:
             code = torch.where(scene.shown[:, None], code, noise)
@@ -204,12 +204,12 @@ class PatchCritic(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(batch, classes + 1, ny, nx) -> features of every layer, the scores last."""
-        found = []
+        features = []
         for number, conv in enumerate(self.convs):
             x = conv(x)
             x = F.leaky_relu(F.instance_norm(x) if number else x, 0.2)
-            found.append(x)
-        return [*found, self.last(x)]
+            features.append(x)
+        return [*features, self.last(x)]
 
 
 class MultiScaleCritic(nn.Module):
@@ -223,8 +223,8 @@ class MultiScaleCritic(nn.Module):
     def forward(self, images: Tensor, masks: Tensor) -> list[list[Tensor]]:
         """Scaled images (batch, 1, ny, nx) and masks (batch, ny, nx) -> features of every layer of every scale."""
         x = torch.cat([images, F.one_hot(masks, self.classes).movedim(-1, 1).to(images.dtype)], 1)
-        found = []
+        scales = []
         for number, critic in enumerate(self.scales):
             x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False) if number else x
-            found.append(critic(x))
-        return found
+            scales.append(critic(x))
+        return scales
