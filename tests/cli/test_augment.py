@@ -105,7 +105,7 @@ def test_a_gate_that_drops_all_is_exit_code_1(collection, weights, tmp_path):
         (["--masks", "no-folder"], "--masks no-folder: there are collection, real, model, or a folder"),
         (["--classes", "compact,star"], "star"),
         (["--classes", "spurious"], "the train split holds no spurious objects"),
-        (["--per-image", "4-2"], "--per-image '4-2': give a number or a range such as 1-6"),
+        (["--per-image", "4-2"], "--per-image '4-2': give a number or a range low:high, e.g. 1:6"),
         (["--samples", "nvss"], "'nvss' is no sample of the train split; there are: real"),
         (["--sample", "a/b"], "'a/b' is no name of a sample; give a plain folder name"),
         (["--sample", "real"], "the collection has a sample 'real' already; choose another --sample"),
@@ -120,8 +120,9 @@ def test_refusals(augment, options, message):
 
 
 def test_refusals_are_input_errors():
-    from radiff.cli.augment import parse_range
+    from radiff.cli.values import parse_per_image
 
-    assert parse_range("") is None and parse_range("3") == (3, 3) and parse_range("1-6") == (1, 6)
+    assert parse_per_image("") is None and parse_per_image("3") == (3, 3)
+    assert parse_per_image("1:6") == parse_per_image("1-6") == (1, 6)
     with pytest.raises(InputError):
-        parse_range("0-3")
+        parse_per_image("0-3")

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 import bad_inputs
 from conftest import tiny_weights
-from radiff.cli.generate import parse_beam, parse_edges, parse_guidance, parse_peak
+from radiff.cli.generate import parse_edges, parse_guidance
 from radiff.cli.main import app
+from radiff.cli.values import parse_beam, parse_peak
 from radiff.data.collection import Collection
 from radiff.errors import InputError
 from radiff.generate import Guidance, pipeline, read_requests
@@ -487,7 +488,7 @@ def test_a_bad_image_to_be_like(run, folder, tmp_path, name):
     [
         (["--rms", 0], "a noise rms of 0 Jy/beam"),
         (["--rms", -1], "a noise rms of -1 Jy/beam"),
-        (["--beam", "wide"], "--beam 'wide': give the FWHM in arcsec"),
+        (["--beam", "wide"], "--beam: 'wide' is no beam; give the FWHM in arcsec"),
         (["--beam", "5,nan"], "both widths must be positive"),
         (["--beam", "3"], "a beam of 1.67 pixels is asked for; the weights know beams of 2 to 8 pixels"),
         (["--beam", "18"], "choose larger pixels, or regrid the mask"),
@@ -580,9 +581,14 @@ def test_beams():
     assert parse_beam("5.4") == Beam(5.4, 5.4, 0.0)
     assert parse_beam("6,5") == Beam(6, 5, 0)
     assert parse_beam("6,5,30") == Beam(6, 5, 30)
-    for text in ("", "a", "1,2,3,4", "-1", "0"):
-        with pytest.raises(InputError, match="give the FWHM in arcsec"):
+    for text in ("", "a", "1,2,3,4"):
+        with pytest.raises(InputError, match=r"--beam: .* is no beam; give the FWHM in arcsec"):
             parse_beam(text)
+    for text in ("-1", "0"):
+        with pytest.raises(InputError, match=r"--beam: .* both widths must be positive numbers"):
+            parse_beam(text)
+    with pytest.raises(InputError, match="--at-beam: a beam of 3 x 6 arcsec has its minor axis above its major one"):
+        parse_beam("3,6,0", "--at-beam")
 
 
 def test_peaks():

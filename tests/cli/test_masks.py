@@ -108,8 +108,8 @@ def test_a_dry_run_writes_nothing(model, collection, tmp_path):
     ("options", "message"),
     [
         (["--classes", "star"], "star"),
-        (["--per-image", "few"], "--per-image 'few': give a number, or a range such as 1-6"),
-        (["--per-image", "5-2"], "5-2 objects a mask; give a range such as 1-6"),
+        (["--per-image", "few"], "--per-image 'few': give a number or a range low:high, e.g. 1:6"),
+        (["--per-image", "5-2"], "--per-image '5-2': give a number or a range low:high, e.g. 1:6"),
         (["--formats", "gif"], "--formats gif: besides rg-dataset and npz there are"),
         (["--size", "64"], "--size goes with --from-collection"),
         (["--sampler", "magic"], "'magic' is no sampler"),

@@ -46,7 +46,12 @@ def test_background(place):
     [
         ("--size", "300", "--size '300': give columns x rows, e.g. 2000x1500"),
         ("--center", "12h", "--center '12h': give ra,dec in deg, e.g. 150.1,-30"),
-        ("--beam", "6,5", "--beam '6,5': give a FWHM or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30"),
+        (
+            "--beam",
+            "6,5,4,3",
+            "--beam: '6,5,4,3' is no beam; give the FWHM in arcsec, or maj,min,pa (arcsec, arcsec, deg)",
+        ),
+        ("--beam", "3,6,0", "--beam: a beam of 3 x 6 arcsec has its minor axis above its major one; give 6,3"),
     ],
 )
 def test_background_refuses(tmp_path, option, value, message):
@@ -185,11 +190,17 @@ def test_populate_by_a_catalog(place):
     ("arguments", "message"),
     [
         (["--compact", "x"], "--compact 'x': give a number such as 200, a density such as 50/deg2, or counts"),
-        (["--compact", "3", "--flux", "power", "--flux-range", "2:1"], "fluxes from 2 to 1 Jy; give --flux-range"),
-        (["--compact", "3", "--flux", "power", "--flux-range", "1"], "--flux-range '1': give two numbers, low:high"),
         (
-            ["--compact", "3", "--beam", "6,5"],
-            "--beam '6,5': give a FWHM or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30",
+            ["--compact", "3", "--flux", "power", "--flux-range", "2:1"],
+            "--flux-range '2:1': give a range low:high, e.g. 1e-4:0.1",
+        ),
+        (
+            ["--compact", "3", "--flux", "power", "--flux-range", "1"],
+            "--flux-range '1': give a range low:high, e.g. 1e-4:0.1",
+        ),
+        (
+            ["--compact", "3", "--beam", "wide"],
+            "--beam: 'wide' is no beam; give the FWHM in arcsec, or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30",
         ),
         (["--extended", "3"], "extended objects need stamps of that class"),
         (["--compact", "3", "--hdu", "4"], "has no HDU 4"),
@@ -239,7 +250,7 @@ def test_stamps(tmp_path, weights, monkeypatch):
     ("arguments", "message"),
     [
         (["--classes", "background"], "--classes 'background': name some of extended, spurious, compact"),
-        (["--beam", "20"], "--beam 20: stamps have beams of 2 to 8 pixels"),
+        (["--beam", "20"], "--beam-pixels 20: stamps have beams of 2 to 8 pixels"),
     ],
 )
 def test_stamps_refuses(tmp_path, arguments, message):

@@ -47,8 +47,8 @@ def test_images_are_made_and_told(collection, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--beam-pixels", "3"), "--beam-pixels '3' is no pair of numbers; give it as 2,8"),
-        (("--beam-pixels", "8,2"), "give beam-pixels such as 2,8"),
+        (("--beam-pixels", "3"), "--beam-pixels '3': give a range low:high, e.g. 2:8"),
+        (("--beam-pixels", "8,2"), "--beam-pixels '8,2': give a range low:high, e.g. 2:8"),
         (("--split", "test"), "no cutout is in the split 'test'"),
         (("--beam-pixels", "0.1,0.2"), "no image could be made"),
     ],

@@ -136,7 +136,7 @@ def test_bad_crops_are_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beam_pixels": (8, 2)}, "give beam-pixels such as 2,8"),
+        ({"beam_pixels": (8, 2)}, "give beam-pixels such as 2 to 8"),
         ({"size": 2}, "give 8 or more"),
         ({"per_image": 0}, "per-image is 1 or more"),
         ({"sample": "a/b"}, "plain folder name"),

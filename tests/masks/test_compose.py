@@ -102,7 +102,7 @@ def test_objects_cut_by_an_edge_are_not_placed():
 
 
 def test_errors_name_the_remedy():
-    with pytest.raises(InputError, match="6-2 objects a mask; give a range such as 1-6"):
+    with pytest.raises(InputError, match="6 to 2 objects a mask; give a range such as 1 to 6"):
         compose_masks(library(), 1, per_image=(6, 2))
     with pytest.raises(InputError, match="name one or more of spurious, compact, extended"):
         parse_classes(["background"])

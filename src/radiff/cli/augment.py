@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from radiff.cli.generate import parse_peak
+from radiff.cli.values import parse_peak, parse_per_image
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def augment(
     ] = None,
     classes: Annotated[str, typer.Option(help="Classes of the objects, e.g. extended or compact,extended.")] = "",
     balance: Annotated[bool, typer.Option("--balance", help="Add most of the classes that there is least of.")] = False,
-    per_image: Annotated[str, typer.Option(help="Objects of a drawn mask, e.g. 1-6; default: as in real ones.")] = "",
+    per_image: Annotated[str, typer.Option(help="Objects of a drawn mask, e.g. 1:6; default: as in real ones.")] = "",
     peak_snr: Annotated[
         str, typer.Option(help="Peaks in units of the rms: real (as real objects of that size), 20, or 5:100.")
     ] = "real",
@@ -162,26 +162,6 @@ def parse_classes(text: str) -> list[int]:
     return list(parse(names or None))
 
 
-def parse_range(text: str) -> tuple[int, int] | None:
-    """``1-6`` or ``3`` as a range; None for an empty text.
-
-    Raises
-    ------
-    InputError
-        Where it is none.
-    """
-    if not text:
-        return None
-    low, sign, high = text.partition("-")
-    try:
-        found = int(low), int(high if sign else low)
-    except ValueError:
-        found = (0, 0)
-    if not 1 <= found[0] <= found[1]:
-        raise InputError(f"--per-image {text!r}: give a number or a range such as 1-6")
-    return found
-
-
 def check_choices(labels: str, real: str, background: str, masks: str) -> None:
     """Refuse what is none of the choices.
 
@@ -215,7 +195,7 @@ def mask_source(
     """What gives the masks, and what of it the result depends on."""
     from radiff import augment as room
 
-    span = parse_range(per_image)
+    span = parse_per_image(per_image)
     about: dict[str, Any] = {"masks": masks, "classes": classes, "per_image": span, "background_of": background}
     if masks == "real":
         return room.RealMasks(images, classes, seed, background, chosen=balance), about

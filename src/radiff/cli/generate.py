@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from radiff.cli.outcome import finish, say
+from radiff.cli.values import BeamText, asked_beam, parse_peak
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
     from radiff.generate import Guidance
-    from radiff.sky import Beam
 
 
 def register(app: typer.Typer) -> None:
@@ -37,10 +37,7 @@ def generate(
     rms: Annotated[
         float | None, typer.Option(help="Noise rms, Jy/beam; default: the mask's own image, else 1.5e-4.")
     ] = None,
-    beam: Annotated[
-        str | None,
-        typer.Option(help="Beam: FWHM in arcsec, or maj,min,pa; sources come out so wide (2 to 8 pixels a beam)."),
-    ] = None,
+    beam: BeamText = None,
     like: Annotated[Path | None, typer.Option(help="FITS image whose WCS, beam, header and noise to take.")] = None,
     background: Annotated[
         str, typer.Option(help="Background image: none, self, self-masked or other; see below.")
@@ -129,7 +126,7 @@ def generate(
     if noise is not None and shown:
         raise InputError("--noise and a background image both say what the noise is like; leave one of them out")
     edge = parse_edges(edges)
-    asked_beam = None if beam is None else parse_beam(beam)
+    own = asked_beam(beam, None)
     sky = None if like is None else room.Sky.like(read_cutout(like))
     if unconditional:
         found, failures = room.empty_requests(unconditional, size), list[InputError]()
@@ -148,13 +145,13 @@ def generate(
     generator = open_generator(weights, device, precision, backend)
     good, misfits = room.fitting(found, generator.check_mask)
     failures += misfits
-    requests = room.prepare_requests(good, seed, per_mask, sky, rms, asked_beam, asked_peak, flux)
+    requests = room.prepare_requests(good, seed, per_mask, sky, rms, own, asked_peak, flux)
     if shown:
         requests = room.add_backdrops(requests, background, backgrounds)
     if noise is not None:
         like_sky = requests[0].sky if requests else room.Sky()
         source = open_noise(noise, say, like_sky.beam, like_sky.pixel_scale)
-        requests = room.with_noise(requests, source, own_beam=asked_beam is None and like is None, own_rms=rms is None)
+        requests = room.with_noise(requests, source, own_beam=own is None and like is None, own_rms=rms is None)
     options: dict[str, Any] = {
         "sampler": sampler,
         "num_steps": steps,
@@ -177,27 +174,6 @@ def generate(
         print(output / "index.csv")
         print(room.draw_quicklook(output / "quicklook.png", output, rows))
     finish(failures, total)
-
-
-def parse_peak(text: str) -> "float | tuple[float, float] | str":
-    """What ``--peak-snr`` says: a number, ``low:high`` or ``real``.
-
-    Raises
-    ------
-    InputError
-        Where it is none of these, or not positive.
-    """
-    if text == "real":
-        return text
-    try:
-        numbers = [float(part) for part in text.split(":")]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 1 and 0 < numbers[0] < math.inf:
-        return numbers[0]
-    if len(numbers) == 2 and 0 < numbers[0] <= numbers[1] < math.inf:
-        return numbers[0], numbers[1]
-    raise InputError(f"--peak-snr {text!r}: give a positive number such as 20, a range such as 5:100, or real")
 
 
 def parse_edges(text: str) -> float | None:
@@ -243,24 +219,3 @@ def parse_guidance(texts: list[str] | None) -> "Guidance | None":
         return Guidance(**scales) if scales else None
     except ValueError as error:
         raise InputError(f"--guidance: {error}") from error
-
-
-def parse_beam(text: str) -> "Beam":
-    """A beam from ``5.4`` or ``6,5,30`` (arcsec, arcsec, deg).
-
-    Raises
-    ------
-    InputError
-        Where it is neither, or not positive.
-    """
-    from radiff.sky import Beam
-
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 1:
-        numbers *= 2
-    if len(numbers) not in (2, 3) or min(numbers[:2]) <= 0:
-        raise InputError(f"--beam {text!r}: give the FWHM in arcsec, or maj,min,pa such as 6,5,30")
-    return Beam(*numbers)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from radiff.cli.values import parse_per_image
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def masks(
         str | None, typer.Option(help="Classes that may occur, e.g. compact,extended; default: all there are.")
     ] = None,
     per_image: Annotated[
-        str | None, typer.Option(help="Objects of a mask, e.g. 1-6; default: as in real ones.")
+        str | None, typer.Option(help="Objects of a mask, e.g. 1:6; default: as in real ones.")
     ] = None,
     from_collection: Annotated[
         Path | None, typer.Option(help="Place the real objects of this collection; without it the mask model draws.")
@@ -68,7 +69,7 @@ def masks(
 
     \b
     Example:
-      radiff masks 1000 -o masks --classes compact,extended --per-image 1-6 --compare collection
+      radiff masks 1000 -o masks --classes compact,extended --per-image 1:6 --compare collection
       radiff masks 1000 -o placed --from-collection collection --compare collection
       radiff generate masks/masks -o synthetic --peak-snr 5:100
     """
@@ -76,7 +77,7 @@ def masks(
     from radiff.masks.compose import parse_classes
     from radiff.parallel import track
 
-    span = parse_range(per_image)
+    span = parse_per_image(per_image)
     wanted = None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
     extra = [name.strip() for name in formats.split(",") if name.strip()]
     mask_files.check_formats(extra)
@@ -166,22 +167,3 @@ def show(judgement: "Judgement") -> None:
     sizes = ", ".join(f"{count:,} {name}" for name, count in judgement.sizes.items())
     rows: list[tuple[Any, ...]] = list(judgement_table(judgement))
     show_table(Table("masks", f"Masks: {sizes}. Middle of each set; distances 0 equal, 1 apart.", HEAD, rows))
-
-
-def parse_range(text: str | None) -> tuple[int, int] | None:
-    """What ``--per-image 1-6`` says; one number is a range of its own.
-
-    Raises
-    ------
-    InputError
-        Where it is no range of whole numbers from 1.
-    """
-    from radiff.masks.compose import check_range
-
-    if text is None:
-        return None
-    first, _, last = text.partition("-")
-    try:
-        return check_range((int(first), int(last or first)))
-    except ValueError as error:
-        raise InputError(f"--per-image {text!r}: give a number, or a range such as 1-6") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from radiff.cli.outcome import finish, say
+from radiff.cli.values import BeamLike, BeamText, asked_beam, parse_beam
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,14 +50,15 @@ def measure(
     side: Annotated[int, typer.Option(min=16, max=1024, help="Modes a side: noise is told to half of it.")] = 128,
     empty: Annotated[bool, typer.Option("--empty", help="Difference or Stokes V maps: nothing is masked.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse maps with residuals above 5 rms.")] = False,
-    beam: Annotated[str | None, typer.Option(help="maj,min,pa (arcsec, arcsec, deg) in place of headers'.")] = None,
+    beam: BeamText = None,
+    like: BeamLike = None,
     pixel_scale: Annotated[float | None, typer.Option(help="Arcsec, in place of the headers'.")] = None,
-    from_beam: Annotated[str | None, typer.Option(help="No maps: what a beam maj,min,pa says.")] = None,
+    from_beam: Annotated[str | None, typer.Option(help="No maps: what a beam says, as --beam.")] = None,
     exponent: Annotated[float, typer.Option(help="Power of that beam's transform; 2: white noise convolved.")] = 1.0,
     from_dirty_beam: Annotated[
         Path | None, typer.Option(help="No maps: what a dirty beam (FITS) of natural weights says.")
     ] = None,
-    at_beam: Annotated[str | None, typer.Option(help="Convert to this beam, maj,min,pa.")] = None,
+    at_beam: Annotated[str | None, typer.Option(help="Convert to this beam, as --beam.")] = None,
     at_pixel_scale: Annotated[float | None, typer.Option(help="Convert to pixels of this size, arcsec.")] = None,
     bank: Annotated[bool, typer.Option("--bank", help="One spectrum a map, into a bank.")] = False,
     survey: Annotated[str | None, typer.Option(help="Of a bank: name for all; default: header, folder.")] = None,
@@ -76,7 +78,6 @@ def measure(
       radiff noise measure --from-beam 6.5,5.2,30 --pixel-scale 1.5 -o beam.fits
       radiff noise measure map.fits --at-beam 8,8,0 --at-pixel-scale 2 -o coarse.fits
     """
-    from radiff.cli.populate import parse_beam
     from radiff.data.noise_maps import MeasureOptions, find_maps, measure_maps
     from radiff.sky.spectrum_picture import picture_spectrum
 
@@ -86,7 +87,7 @@ def measure(
     for name, scale in (("--pixel-scale", pixel_scale), ("--at-pixel-scale", at_pixel_scale)):
         if scale is not None and not 0 < scale < math.inf:
             raise InputError(f"{name} {scale:g}: give a positive number of arcsec")
-    own = None if beam is None else parse_beam(beam)
+    own = asked_beam(beam, like)
     if maps:
         known = masks in ("auto", "none")
         found = find_maps(maps, None if known else _existing(Path(masks)), own=masks != "none")
@@ -110,13 +111,12 @@ def _told(
     from_beam: str | None, exponent: float, dirty: Path | None, pixel_scale: float | None, beam: Any
 ) -> "NoiseSpectrum":
     """A spectrum without maps."""
-    from radiff.cli.populate import parse_beam
     from radiff.sky import NoiseSpectrum, read_cutout
 
     if from_beam is not None:
         if pixel_scale is None:
             raise InputError("--from-beam needs --pixel-scale (arcsec)")
-        return NoiseSpectrum.from_beam(parse_beam(from_beam), pixel_scale, exponent)
+        return NoiseSpectrum.from_beam(parse_beam(from_beam, "--from-beam"), pixel_scale, exponent)
     assert dirty is not None
     psf = read_cutout(dirty)
     try:
@@ -126,9 +126,8 @@ def _told(
 
 
 def _converted(spectrum: "NoiseSpectrum", beam: str | None, pixel_scale: float | None) -> "NoiseSpectrum":
-    from radiff.cli.populate import parse_beam
 
-    wanted = spectrum.beam if beam is None else parse_beam(beam)
+    wanted = spectrum.beam if beam is None else parse_beam(beam, "--at-beam")
     scale = pixel_scale or spectrum.pixel_scale
     if wanted is None or scale is None:
         raise InputError("the maps do not say their beam and pixel scale; give --beam and --pixel-scale")
@@ -236,7 +235,8 @@ def draw(
     tiles: Annotated[
         str | None, typer.Option(help="Columns x rows of several --noise, row by row from the bottom: 2x1.")
     ] = None,
-    beam: Annotated[str | None, typer.Option(help="maj,min,pa; default: the noise's own, else 6,6,0.")] = None,
+    beam: Annotated[str | None, typer.Option(help="FWHM, or maj,min,pa; default: the noise's own, else 6.")] = None,
+    like: Annotated[Path | None, typer.Option(help="FITS image whose beam and pixel scale to take.")] = None,
     pixel_scale: Annotated[float | None, typer.Option(help="Arcsec; default: the noise's own, else 1.5.")] = None,
     rms: Annotated[float | None, typer.Option(help="In the middle, Jy/beam; default: the noise's, else 1e-4.")] = None,
     rms_map: Annotated[Path | None, typer.Option(help="Local rms, Jy/beam: a FITS map of the same size.")] = None,
@@ -268,17 +268,19 @@ def draw(
       radiff noise draw -o noise.fits --beam 6.5,5.2,30 --rms 5e-5 --edge 3 --sidelobes 10
       radiff noise draw -o noise.fits --noise a.fits --noise b.fits --tiles 2x1 --wander
     """
-    from radiff.cli.populate import parse_beam
     from radiff.populate.backgrounds import BackgroundOptions, simulate_noise, texture_of
     from radiff.populate.pool import open_pool
-    from radiff.sky import Beam
+    from radiff.sky import Beam, MapReader
     from radiff.sky.noise_source import open_noise
     from radiff.sky.windows import LARGE_MAP
 
     _check_new(output, overwrite)
     nx, ny = _numbers(size.lower(), "x", "--size", "columns x rows, e.g. 2000x1500")
     ra, dec = _numbers(center, ",", "--center", "ra,dec in deg, e.g. 150.1,-30")
-    given = None if beam is None else parse_beam(beam)
+    given = asked_beam(beam, like)
+    if like is not None and pixel_scale is None:
+        with MapReader(like) as reader:
+            pixel_scale = reader.pixel_scale
     named = [name for name in noise or ["beam"] if name != "beam"]
     opened = {name: open_noise(name, say) for name in dict.fromkeys(named)}
     first = opened[named[0]].draw(seed) if named else None
@@ -316,7 +318,7 @@ def background(
     output: Annotated[Path, typer.Option("--output", "-o", help="The map, a FITS file.")],
     size: Annotated[str, typer.Option(help="Columns x rows, pixels: 15000x12000.")] = "2000x2000",
     pixel_scale: Annotated[float, typer.Option(help="Arcsec.")] = 1.5,
-    beam: Annotated[str, typer.Option(help="maj,min,pa (arcsec, arcsec, deg).")] = "6,6,0",
+    beam: Annotated[str, typer.Option(help="FWHM, or maj,min,pa (arcsec, arcsec, deg).")] = "6",
     rms: Annotated[float, typer.Option(help="Noise in the middle of the map, Jy/beam.")] = 1e-4,
     center: Annotated[str, typer.Option(help="ra,dec of the middle, deg.")] = "0,-30",
     projection: Annotated[str, typer.Option(help="SIN, TAN, NCP, ZEA or CAR.")] = "SIN",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radiff.cli.outcome import SOME_FAILED, say
+from radiff.cli.values import BeamLike, BeamText, asked_beam, parse_range
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def populate(
     ] = None,
     wander: Annotated[bool, typer.Option("--wander", help="Let it wander as the spectrum of --noise says.")] = False,
     faint: Annotated[bool, typer.Option("--faint", help="Put in the faint sources of that spectrum.")] = False,
-    beam: Annotated[str | None, typer.Option(help="maj,min,pa (arcsec, arcsec, deg) in place of the header's.")] = None,
+    beam: BeamText = None,
+    like: BeamLike = None,
     hdu: Annotated[str | None, typer.Option(help="Name or number of the map's HDU; default: the first image.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: by the size of the map.")] = None,
     scheduler: Annotated[
@@ -93,10 +95,10 @@ def populate(
         cluster_radius,
         (0.0 if catalog is None else 1.0) if overlap is None else overlap,
         real,
-        _pair(compact_size, "--compact-size"),
+        parse_range(compact_size, "--compact-size", float, "0:0.5"),
         seed,
     )
-    own, image = None if beam is None else parse_beam(beam), int(hdu) if hdu is not None and hdu.isdigit() else hdu
+    own, image = asked_beam(beam, like), int(hdu) if hdu is not None and hdu.isdigit() else hdu
     drawn = _noise(background, image, own, noise, rms, wander, faint)
     if dry_run:
         _say_plan(background, output, options, stamps, catalog, image, own)
@@ -208,29 +210,6 @@ def _flux(
 ) -> "FluxRule":
     from radiff.populate import FluxRule, read_counts
 
-    low, high = (None, None) if flux_range is None else _pair(flux_range, "--flux-range")
+    low, high = (None, None) if flux_range is None else parse_range(flux_range, "--flux-range", float, "1e-4:0.1")
     table = None if counts_file is None else read_counts(counts_file)
     return FluxRule(rule, parameter, reading, cap, slope, low, high, table)
-
-
-def _pair(text: str, option: str) -> tuple[float, float]:
-    try:
-        low, high = (float(part) for part in text.split(":"))
-    except ValueError as error:
-        raise InputError(f"{option} {text!r}: give two numbers, low:high") from error
-    return low, high
-
-
-def parse_beam(text: str) -> "Beam":
-    """One number, the FWHM of a round beam in arcsec, or ``maj,min,pa`` in arcsec, arcsec, deg."""
-    from radiff.sky import Beam
-
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 1:
-        numbers = [numbers[0], numbers[0], 0.0]
-    if len(numbers) != 3:
-        raise InputError(f"--beam {text!r}: give a FWHM or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30")
-    return Beam(*numbers)

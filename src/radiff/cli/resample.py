@@ -8,6 +8,7 @@ import typer
 
 from radiff.cli.annotate import show_warnings
 from radiff.cli.outcome import finish, say
+from radiff.cli.values import parse_range
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def resample(
     collection: Annotated[Path, typer.Argument(help="Collection made by 'radiff cut' of larger cutouts.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the collection to make or to add to.")],
     size: Annotated[int, typer.Option(help="Side of the new images, pixels.")] = 128,
-    beam_pixels: Annotated[str, typer.Option(help="Smallest and largest beam FWHM, pixels.")] = "2,8",
+    beam_pixels: Annotated[str, typer.Option(help="low:high, beam FWHM in pixels.")] = "2:8",
     per_image: Annotated[int, typer.Option(min=1, help="New images of each cutout.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the beams and places drawn.")] = 0,
     sample: Annotated[str, typer.Option(help="Folder of the new images in the output.")] = "resampled",
@@ -42,13 +43,15 @@ def resample(
     \b
     Example:
       radiff cut annotated -o collection192 --size 192
-      radiff resample collection192 -o collection --size 128 --beam-pixels 2,8
+      radiff resample collection192 -o collection --size 128 --beam-pixels 2:8
     """
     from radiff.data.collection import Collection
     from radiff.data.resample import ResampleOptions, resample_collection
     from radiff.data.split import conflicts
 
-    options = ResampleOptions(size, _range(beam_pixels), per_image, seed, sample, filled_only)
+    options = ResampleOptions(
+        size, parse_range(beam_pixels, "--beam-pixels", float, "2:8"), per_image, seed, sample, filled_only
+    )
     cutouts = Collection.open(collection, workers)
     if split is not None:
         cutouts = cutouts.split(split)
@@ -62,14 +65,6 @@ def resample(
     finish(report.failures, len(cutouts))
     if not report.rows:
         raise InputError("no image could be made of any cutout; see the reasons above", collection)
-
-
-def _range(text: str) -> tuple[float, float]:
-    try:
-        low, high = map(float, text.split(","))
-    except ValueError:
-        raise InputError(f"--beam-pixels {text!r} is no pair of numbers; give it as 2,8") from None
-    return low, high
 
 
 def _tell(report: "ResampleReport", place: Path, dry_run: bool) -> None:

@@ -33,7 +33,8 @@ def stamps(
     classes: Annotated[
         str, typer.Option(help="Classes, separated by commas: extended, spurious, compact.")
     ] = "extended",
-    beam: Annotated[float, typer.Option(help="Beam of the stamps, pixels (2 to 8).")] = 4.0,
+    beam_pixels: Annotated[float, typer.Option(help="Beam FWHM of the stamps, pixels (2 to 8).")] = 4.0,
+    beam: Annotated[float | None, typer.Option(hidden=True)] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first; the next has the next number.")] = 0,
     split: Annotated[str | None, typer.Option(help="Of collections, only this split (train, val).")] = None,
     weights: Annotated[str, typer.Option(help="Weights folder, hub id, or 'default' (in the package).")] = "default",
@@ -63,8 +64,9 @@ def stamps(
     wanted = [parse_class(name) for name in classes.split(",") if name.strip()]
     if not wanted or 0 in wanted:
         raise InputError(f"--classes {classes!r}: name some of extended, spurious, compact")
+    beam = beam_pixels if beam is None else beam  # its former name
     if not 2.0 <= beam <= 8.0:
-        raise InputError(f"--beam {beam:g}: stamps have beams of 2 to 8 pixels")
+        raise InputError(f"--beam-pixels {beam:g}: stamps have beams of 2 to 8 pixels")
     orders = _orders(masks or [], wanted, number, beam, seed, split)
     generator = Generator(weights, device, precision, backend)
     made = make_stamps(orders, stamp_drawer(generator, num_steps=steps, batch_size=batch_size))

@@ -75,7 +75,7 @@ class ResampleOptions:
     def __post_init__(self) -> None:
         low, high = self.beam_pixels
         if not 0 < low <= high < math.inf:
-            raise InputError(f"beams of {low:g} to {high:g} pixels are no range; give beam-pixels such as 2,8")
+            raise InputError(f"beams of {low:g} to {high:g} pixels are no range; give beam-pixels such as 2 to 8")
         if self.size < 8:
             raise InputError(f"a size of {self.size} pixels is no image; give 8 or more")
         if self.per_image < 1 or self.seed < 0:

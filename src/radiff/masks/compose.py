@@ -112,7 +112,7 @@ def check_range(per_image: tuple[int, int]) -> tuple[int, int]:
     """
     low, high = per_image
     if not 1 <= low <= high:
-        raise InputError(f"{low}-{high} objects a mask; give a range such as 1-6")
+        raise InputError(f"{low} to {high} objects a mask; give a range such as 1 to 6")
     return int(low), int(high)
 
 

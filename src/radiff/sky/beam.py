@@ -63,7 +63,7 @@ class Beam:
             raise InputError(f"a beam position angle of {self.pa} deg; it must be a number")
         if self.min > self.maj:
             raise InputError(
-                f"a beam of {self.maj:g} x {self.min:g} arcsec, whose minor axis is above its major one; "
+                f"a beam of {self.maj:g} x {self.min:g} arcsec has its minor axis above its major one; "
                 f"give {self.min:g},{self.maj:g} and the angle of the longer axis"
             )
 
@@ -85,11 +85,11 @@ class Beam:
             numbers = [float(part) for part in parts]
         except (TypeError, ValueError):
             numbers = []
-        if len(numbers) not in (1, 3):
+        if not 1 <= len(numbers) <= 3:
             raise InputError(
-                f"a beam of {value!r}; give its FWHM, or maj,min,pa (arcsec, arcsec, deg), such as 6.5,5.2,30"
+                f"{value!r} is no beam; give the FWHM in arcsec, or maj,min,pa (arcsec, arcsec, deg), e.g. 6.5,5.2,30"
             )
-        return cls(*numbers) if len(numbers) == 3 else cls(numbers[0], numbers[0])
+        return cls(*numbers) if len(numbers) > 1 else cls(numbers[0], numbers[0])
 
     @classmethod
     def from_axes(cls, one: float, other: float, pa: float) -> "Beam":
