@@ -77,7 +77,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         Where the file is missing or is not JSON; the message names line and column.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError("no such file", path) from error
     except UnicodeDecodeError as error:

@@ -46,7 +46,7 @@ def cut(
         ),
     ] = None,
     val_fraction: Annotated[float, typer.Option(min=0, max=1, help="Of the cutouts, for val.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Of the split and of the jitter.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split and of the jitter.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be cut, write nothing.")] = False,

@@ -21,7 +21,7 @@ def stats(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Only this split: train or val.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="Cutouts in the figure of samples.")] = 12,
-    seed: Annotated[int, typer.Option(help="Of their choice.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of their choice.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, where there is no index yet.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the tables, write nothing.")] = False,
 ) -> None:

@@ -16,7 +16,7 @@ from radiff.errors import InputError
 from radiff.files import make_folder
 from radiff.masks.annotate import AnnotateOptions, annotate
 from radiff.masks.large import MapWindow, WindowFinds, annotate_window, assemble, components_on_map, plan_map
-from radiff.masks.layout import image_stem, is_fits_name
+from radiff.masks.layout import image_stem, is_fits_name, walk
 from radiff.masks.rg import Annotation, write_annotation
 from radiff.parallel import Failure, run_parallel
 from radiff.sky import MapReader, read_catalog, read_cutout
@@ -57,7 +57,7 @@ def find_images(inputs: Sequence[str | os.PathLike[str]]) -> list[Path]:
     for path in map(Path, inputs):
         if not path.exists():
             raise InputError("no such file or folder", path)
-        images = sorted(_walk(path)) if path.is_dir() else [path]
+        images = sorted(_images(path)) if path.is_dir() else [path]
         if not images:
             raise InputError("holds no FITS images (*.fits, *.fits.gz, *.fits.fz)", path)
         found.update(dict.fromkeys(images))
@@ -240,9 +240,6 @@ def _write_extra(job: AnnotateJob, annotation: Annotation, wcs: WCS | None, form
             write_mask(path, annotation.mask)
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in _OTHER_FOLDERS]
-        for name in names:
-            if is_fits_name(name) and not name.startswith((".", "mask_")):
-                yield Path(folder) / name
+def _images(root: Path) -> Iterator[Path]:
+    for folder, names in walk(root, skip=_OTHER_FOLDERS):
+        yield from (folder / name for name in names if is_fits_name(name) and not name.startswith("mask_"))

@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.data.messages import collected_warnings
+from radiff.doors.tables import read_csv
+from radiff.doors.text import read_text
 from radiff.errors import InputError
 from radiff.files import make_folder, write_text
 from radiff.masks.instances import objects_to_mask
@@ -111,6 +113,16 @@ class Row:
         return Beam.from_axes(self.bmaj, self.bmin, self.bpa if math.isfinite(self.bpa) else 0.0)
 
 
+_MISSING = ("", "nan", "na", "n/a", "<na>", "none", "null")  # as pandas and others write numbers that are not there
+_COUNT, _ABOVE = (0, 2**63), (0.0, math.inf)
+_LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("nx", "ny"), (0, 2**17)),
+    **dict.fromkeys(CLASS_COLUMNS, _COUNT),
+    **dict.fromkeys(("rms", "pixel_scale", "bmaj", "bmin"), _ABOVE),
+    "seed": (-1, 2**64),
+    "dec": (-90, 90),
+}
+"""Least and most that a number of the index can be."""
 COLUMNS = {field.name: field.type for field in dataclasses.fields(Row)}
 
 
@@ -196,13 +208,12 @@ def read_index(path: str | os.PathLike[str]) -> list[Row]:
     Raises
     ------
     InputError
-        Where there is no column ``image``, or a number cannot be read (naming line and column).
+        Where there is no column ``image``, or a number cannot be (naming line and column).
     """
-    with Path(path).open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        if "image" not in (reader.fieldnames or ()):
-            raise InputError("has no column 'image'; it is not the index of a collection", path)
-        return [_parse_row(values, path, reader.line_num) for values in reader]
+    names, rows = read_csv(path, encodings=())
+    if "image" not in names:
+        raise InputError("has no column 'image'; it is not the index of a collection", path)
+    return [_parse_row(values, path, line) for line, values in rows]
 
 
 def write_index(root: str | os.PathLike[str], rows: Iterable[Row]) -> None:
@@ -347,21 +358,37 @@ def _with_split_files(root: Path, rows: list[Row]) -> list[Row]:
     for split in SPLITS:
         path = root / f"{split}.txt"
         if path.is_file():
-            split_of.update(dict.fromkeys(path.read_text(encoding="utf-8").split("\n"), split))
+            split_of.update(dict.fromkeys(read_text(path).split("\n"), split))
     return [replace(row, split=split_of.get(row.image, row.split)) for row in rows]
 
 
-def _parse_row(values: dict[str, Any], path: str | os.PathLike[str], line: int) -> Row:
+def _parse_row(values: dict[str, str], path: str | os.PathLike[str], line: int) -> Row:
     row: dict[str, Any] = {}
     for name, kind in COLUMNS.items():
         text = values.get(name)
-        if text is None or (text == "" and kind is not str):
+        if text is None or (kind is not str and text.strip().lower() in _MISSING):
             continue
         try:
-            row[name] = kind(text)  # type: ignore[operator]
+            row[name] = text if kind is str else _whole(text) if kind is int else float(text)
         except ValueError as error:
             raise InputError(f"line {line}, column {name}: {text!r} is no number", path) from error
+        lowest, highest = _LIMITS.get(name, (-math.inf, math.inf))
+        if kind is not str and (not lowest <= row[name] <= highest or math.isinf(row[name])):
+            raise InputError(f"line {line}, column {name}: {text} cannot be; mend the index or cut it again", path)
+    if not row["image"]:
+        raise InputError(f"line {line} names no image", path)
     return Row(**row)
+
+
+def _whole(text: str) -> int:
+    """A whole number, which other programs write as 64.0 where some row has none."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not number.is_integer() or abs(number) > 2**53:  # rounded: another number than was meant
+            raise ValueError(text) from None
+        return int(number)
 
 
 def _is_nan(value: Any) -> bool:

@@ -23,7 +23,7 @@ from radiff.data.split import GivenSplits, assign_splits
 from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json, write_text
 from radiff.masks.instances import SourceObject
-from radiff.masks.layout import annotation_path, image_of, image_stem
+from radiff.masks.layout import annotation_path, image_of, image_stem, walk
 from radiff.masks.rg import Annotation, read_annotation
 from radiff.parallel import Failure, run_parallel
 from radiff.sky.cutout import Cutout
@@ -107,19 +107,18 @@ def find_maps(inputs: Sequence[str | os.PathLike[str]]) -> tuple[list[MapJob], l
 
 
 def _annotations(root: Path) -> Iterator[Path]:
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        in_masks = Path(folder).name in ("masks", "annotations")
+    for folder, names in walk(root):
+        in_masks = folder.name in ("masks", "annotations")
         for name in names:
-            if name.endswith(".json") and (name.startswith("mask_") or (in_masks and not name.startswith("."))):
-                yield Path(folder) / name
+            if name.lower().endswith(".json") and (name.startswith("mask_") or in_masks):
+                yield folder / name
 
 
 def _annotation_of(path: Path) -> list[Path]:
     """The annotation that a file is or has."""
     if not path.is_file():
         raise InputError("no such file or folder", path)
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         return [path]
     return [found for found in (annotation_path(path),) if found.is_file()]
 

@@ -1,6 +1,5 @@
 """Cutouts to train and val, so that no patch of sky is in both. Knows positions and sizes, no pixels."""
 
-import csv
 import math
 import os
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from radiff.data.collection import Row
+from radiff.doors.tables import read_csv
+from radiff.doors.text import read_text
 from radiff.errors import InputError
 
 IntArray = NDArray[np.int64]
@@ -200,12 +201,8 @@ class GivenSplits:
         """
         given = cls()
         for path in map(Path, paths):
-            try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise InputError("cannot be read as a CSV or text file of splits", path) from error
-            for file, split, group in _parse_splits(path, text):
-                key = PurePosixPath(file).as_posix()
+            for file, split, group in _parse_splits(path):
+                key = PurePosixPath(file.replace("\\", "/")).as_posix()
                 if given.entries.get(key, (split,))[0] != split:
                     raise InputError(f"{file} is in two splits, {given.entries[key][0]} and {split}", path)
                 given.entries[key] = (split, group)
@@ -245,18 +242,17 @@ class GivenSplits:
         return [replace(row, split=found[row.source][0], group=found[row.source][1] or row.source) for row in rows]
 
 
-def _parse_splits(path: Path, text: str) -> list[tuple[str, str, str]]:
+def _parse_splits(path: Path) -> list[tuple[str, str, str]]:
     """(file, split, group) of every line."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if path.suffix.lower() != ".csv":
-        return [(line.strip(), path.stem, "") for line in lines]
-    reader = csv.DictReader(lines)
-    names = reader.fieldnames or []
+        lines = [line.strip() for line in read_text(path).splitlines()]
+        return [(line, path.stem, "") for line in lines if line and not line.startswith("#")]
+    names, rows = read_csv(path, comment="#")
     if "file" not in names or "split" not in names:
         raise InputError(f"needs the columns file and split (and may have group); found {', '.join(names)}", path)
     entries = []
-    for row in reader:
+    for number, row in rows:
         if not row["file"] or not row["split"]:
-            raise InputError(f"line {reader.line_num}: file or split is empty", path)
-        entries.append((row["file"], row["split"], row.get("group") or ""))
+            raise InputError(f"line {number}: file or split is empty", path)
+        entries.append((row["file"], row["split"], row.get("group", "")))
     return entries

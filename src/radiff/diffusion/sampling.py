@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import (
     DDIMScheduler,
@@ -41,9 +42,20 @@ def steps_for(sampler: str, calls: int) -> int:
     return max(1, calls if sampler not in TWO_CALLS else calls // 2 + 1)
 
 
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU for a seed of up to 64 bits. PyTorch's own seeding sees the lowest 32 alone."""
+    generator = torch.Generator().manual_seed(seed % 2**32)
+    if seed >= 2**32:
+        state = generator.get_state()
+        words = state.numpy()[24 : 24 + 8 * 624].view(np.uint64)  # of the Mersenne Twister, behind seed and position
+        words[:] = np.random.MT19937(np.random.SeedSequence(seed)).state["state"]["key"]
+        generator.set_state(state)
+    return generator
+
+
 def initial_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> tuple[Tensor, list[torch.Generator]]:
     """Unit Gaussian noise (len(seeds), *shape) on the CPU, and one generator a seed, to go on to the sampler."""
-    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    generators = [seeded(seed) for seed in seeds]
     return torch.stack([torch.randn(shape, generator=g) for g in generators]), generators
 
 

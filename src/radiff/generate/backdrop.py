@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from radiff.errors import InputError
 from radiff.sky import background_rms, remove_sources
+from radiff.sky.arrays import plain_image
 
 MODES = ("self", "self-masked", "other")
 """``self``: the image itself, sources and all (the paper's Fig. 7; it tells the network the answer); ``self-masked``:
@@ -71,7 +72,7 @@ class Backdrop:
         """
         if mode not in MODES:
             raise InputError(f"{mode!r} is no background mode; there are: {', '.join(MODES)}")
-        pixels = np.asarray(image, dtype=np.float64)
+        pixels = np.asarray(plain_image(image, "background"), dtype=np.float64)
         taken = np.zeros(pixels.shape, np.uint8) if mask is None else np.asarray(mask)
         if pixels.ndim != 2 or taken.shape != pixels.shape:
             raise InputError(

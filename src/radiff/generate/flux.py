@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from radiff.errors import InputError
 from radiff.masks import EXTENDED, SourceObject, objects_to_labels
+from radiff.sky.arrays import plain_image
 
 KINDS = ("peak", "integrated")
 EDGE = 2.0
@@ -73,6 +74,7 @@ def bring_to_flux(
     for flux in asked:
         if not 0 <= flux < math.inf:
             raise InputError(f"a flux of {flux:g} is asked for; it must be a positive number (0 or NaN: as it is)")
+    image = plain_image(image)
     result = np.array(image)
     shape = (result.shape[0], result.shape[1])
     owners = objects_to_labels(objects, shape)

@@ -16,6 +16,7 @@ from radiff.generate.backdrop import Backdrop, BackdropFile
 from radiff.generate.sky import Sky, measure_noise
 from radiff.generate.steering import Guidance
 from radiff.masks import SourceObject, mask_to_objects
+from radiff.seeds import check_seed
 from radiff.sky import NoiseSpectrum
 from radiff.sky.beam import round_covariance
 
@@ -139,7 +140,7 @@ def make_jobs(
         return [None] * count if values is None else list(values)
 
     columns: dict[str, list[Any]] = {
-        "seeds": [int(seed) for seed in seeds],
+        "seeds": [check_seed(seed) for seed in seeds],
         "skies": [sky or Sky()] * count if sky is None or isinstance(sky, Sky) else list(sky),
         "peaks": column(peaks),
         "fluxes": column(fluxes),

@@ -4,6 +4,9 @@
 <folder>/masks.npz                all masks as arrays (`radiff.data.mask_set.MaskSet`), with their seeds
 <folder>/masks.csv                one row a mask: seed, objects, what was asked for, what was thrown away before
 <folder>/labels, png, yolo, ...   other formats, where asked for
+
+COCO and YOLO label the pictures written beside them: the rows of a PNG count from the top, those of FITS and npy from
+the bottom of the sky.
 """
 
 import csv
@@ -117,7 +120,9 @@ def write_one(
     name = STEM.format(one.index)
     for kind in formats:
         if kind == "yolo":
-            write_yolo(make_folder_once(folder / kind) / f"{name}.txt", one.objects, shape)
+            write_yolo(
+                make_folder_once(folder / kind) / f"{name}.txt", one.objects, shape, flip=_labelled(formats) == "png"
+            )
         elif kind != "coco":
             write_mask(make_folder_once(folder / kind) / f"{name}.{kind}", one.mask)
     measured = []
@@ -196,9 +201,16 @@ def finish_masks(folder: str | os.PathLike[str], stored: Sequence[Stored], forma
         writer.writerow([f"masks/{name}.json", one.record["seed"], *counts, *asked, rejected, one.record["specks"]])
     write_text(folder / "masks.csv", stream.getvalue())
     if "coco" in formats:
-        images = ((f"{name}.png", one.shape, one.objects) for name, one in zip(names, stored, strict=True))
-        write_json(make_folder_once(folder / "coco") / "coco.json", to_coco(images), indent=None)
+        kind = _labelled(formats)
+        images = ((f"{name}.{kind}", one.shape, one.objects) for name, one in zip(names, stored, strict=True))
+        document = to_coco(images, flip=kind == "png")
+        write_json(make_folder_once(folder / "coco") / "coco.json", document, indent=None)
     return made
+
+
+def _labelled(formats: Sequence[str]) -> str:
+    """Suffix of the pictures that labels are for: PNG where there are any, or where no other picture is written."""
+    return next((kind for kind in ("png", "fits", "npy") if kind in formats), "png")
 
 
 def rejections(stored: Sequence[Stored]) -> Counter[str]:

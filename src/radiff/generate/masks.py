@@ -26,6 +26,7 @@ from radiff.masks.rules import MaskRules
 from radiff.models.io import find_weights, load_mask_model, read_manifest
 from radiff.models.mask_model import ANY
 from radiff.models.precision import PRECISIONS, choose_precision
+from radiff.seeds import check_seed
 
 COUNTS = ("real", "even", "any")
 """Where the numbers of objects come from: those of a training mask, drawn evenly, or left to the model."""
@@ -188,7 +189,7 @@ class MaskMaker:
         span = None if per_image is None else check_range(per_image)
         if counts not in COUNTS:
             raise InputError(f"counts {counts!r}: there are {', '.join(COUNTS)}")
-        chosen = self.options() if options is None else options
+        chosen, seed = self.options() if options is None else options, check_seed(seed)
         todo = iter(range(number) if indices is None else indices)
         if self.device.type == "cpu" and self.precision == "fp32":
             batch_size = 1
@@ -258,7 +259,7 @@ class MaskMaker:
         free = tuple(ANY if value in classes else 0 for value in (1, 2, 3))
         rows = [free if job.asked is None else job.asked for job in jobs]
         numbers = torch.tensor(rows, dtype=torch.float32, device=self.device)
-        seeds = [item_seed(seed, job.index, 1 + job.attempt) for job in jobs]
+        seeds = [item_seed(seed, job.index, 1 + job.attempt) % 2**32 for job in jobs]
         noise, generators = initial_noise(seeds, self.model.config.shape)
 
         def velocity(x: Tensor, angle: Tensor) -> Tensor:

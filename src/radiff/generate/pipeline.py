@@ -23,6 +23,7 @@ from radiff.generate.prior import from_bank
 from radiff.generate.sky import Sky
 from radiff.generate.steering import Guidance
 from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
+from radiff.seeds import check_seed
 from radiff.sky import Cutout, NoiseSpectrum
 from radiff.sky.beam import Beam
 from radiff.sky.noise_source import open_noise
@@ -202,7 +203,7 @@ class Generator(Networks):
         checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
         if isinstance(noise, str | os.PathLike):  # what --noise takes
             source = open_noise(os.fspath(noise))
-            noise = [source.draw(int(seed)) for seed in seeds]
+            noise = [source.draw(check_seed(seed)) for seed in seeds]
         jobs = make_jobs(checked, seeds, sky, peaks, fluxes, backdrops, beams, objects, noise, edges)
         self._check(jobs)
         return self._iterate(jobs, chosen, exact, batch_size, unconditional, on_step)

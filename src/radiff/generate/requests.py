@@ -27,10 +27,9 @@ from radiff.masks import (
     read_annotation,
     read_mask,
 )
-from radiff.masks.layout import is_fits_name
+from radiff.masks.layout import find_masks, is_fits_name
 from radiff.sky import Beam, Cutout, HeaderWarning, NoiseSpectrum, read_cutout
 
-SUFFIXES = (".json", ".png", ".npy")
 DRAWN_BY = ("catalog", "shape")
 """``classed_by`` of the annotations of `radiff annotate`, whose objects are islands."""
 
@@ -150,9 +149,7 @@ def _find(paths: Sequence[str | os.PathLike[str]], split: str | None) -> Iterato
             chosen = collection.split(split) if split else collection
             yield from ((path / row.annotation, row.split) for row in chosen.rows if row.annotation)
         elif path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file())
-            documents = [p for p in files if p.suffix == ".json"]
-            yield from ((p, "") for p in documents or files if p.suffix in SUFFIXES or is_fits_name(p))
+            yield from ((found, "") for found in find_masks(path))
         elif path.is_file():
             yield path, ""
         else:
@@ -160,7 +157,7 @@ def _find(paths: Sequence[str | os.PathLike[str]], split: str | None) -> Iterato
 
 
 def _read(path: Path, split: str) -> Request:
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         annotation = read_annotation(path)
         image = image_of(path, annotation.meta.get("img"))
         mask = objects_to_mask(annotation.objects, annotation.shape)
@@ -377,11 +374,18 @@ def _quiet_cutout(path: Path) -> Cutout:
 
 
 def _unique(requests: list[Request]) -> list[Request]:
-    """The same, with names that are taken already made new by a number."""
-    seen: dict[str, int] = {}
+    """The same, with names that are taken already made new by a number.
+
+    Names that differ by capitals alone are one file on some systems. Names that come first as they are stay.
+    """
+    own = {request.name.casefold() for request in requests}
+    taken: set[str] = set()
     named = []
     for request in requests:
-        count = seen.get(request.name, 0)
-        seen[request.name] = count + 1
-        named.append(replace(request, name=f"{request.name}_{count}") if count else request)
+        name, number = request.name, 0
+        while name.casefold() in taken or (number and name.casefold() in own):
+            number += 1
+            name = f"{request.name}_{number}"
+        taken.add(name.casefold())
+        named.append(replace(request, name=name) if number else request)
     return named

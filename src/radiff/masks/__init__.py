@@ -13,13 +13,12 @@ from radiff.masks.classes import (
     class_name,
     parse_class,
 )
+from radiff.masks.ds9 import read_ds9, write_ds9
 from radiff.masks.formats import (
     YOLO_CLASSES,
     from_coco,
-    read_ds9,
     read_yolo,
     to_coco,
-    write_ds9,
     write_yolo,
     yolo_lines,
 )

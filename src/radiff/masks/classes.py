@@ -95,11 +95,19 @@ def check_mask(mask: ArrayLike, path: object = None) -> NDArray[np.uint8]:
     InputError
         For other shapes and for values that are no class. The message names the first such pixel as (x, y), 0-based.
     """
+    if np.ma.is_masked(mask):
+        raise InputError("pixels of the mask are masked themselves; fill them, with 0 where they are background", path)
     array = np.asarray(mask)
     if array.ndim != 2:
         raise InputError(f"a mask has two axes (ny, nx), this one has the shape {array.shape}", path)
     if array.dtype == np.uint8 and (array.size == 0 or array.max() < NUM_CLASSES):
         return array
+    if array.dtype == bool and path is not None:  # a file's maker meant "source", not the class of value 1
+        raise InputError(
+            "holds one bit a pixel, source or not, which says no class; multiply it by the class (2 where all is"
+            f" compact); classes are {CLASS_LIST}",
+            path,
+        )
     if array.dtype.kind not in "biuf":
         raise InputError(f"a mask holds numbers, this one holds {array.dtype}", path)
     with np.errstate(invalid="ignore"):

@@ -16,6 +16,7 @@ from scipy import ndimage
 from radiff.errors import InputError
 from radiff.masks.classes import BACKGROUND, CLASSES, EXTENDED, class_name, parse_class
 from radiff.masks.instances import BoolArray, SourceObject, objects_to_labels, objects_to_mask, structure
+from radiff.seeds import check_seed
 
 Counts = tuple[int, int, int]
 """Objects of a mask: spurious, compact, extended."""
@@ -203,7 +204,7 @@ def compose_masks(
     """
     wanted = parse_classes(classes) if classes is not None else tuple(sorted({one.class_value for one in objects}))
     span = None if per_image is None else check_range(per_image)
-    library = Library(objects, size, wanted)
+    library, seed = Library(objects, size, wanted), check_seed(seed)
     if not 0 < scales[0] <= scales[1]:
         raise InputError(f"objects scaled by {scales[0]:g} to {scales[1]:g}; give two positive factors, smaller first")
 

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from radiff.masks.classes import COMPACT, EXTENDED, SPURIOUS
 from radiff.masks.instances import mask_to_objects
+from radiff.seeds import check_seed
 
 Mask = NDArray[np.uint8]
 
@@ -54,12 +55,12 @@ def demo_masks(number: int, size: int = 128, seed: int = 0) -> list[Mask]:
     They go in turn: a radio galaxy with compact neighbours; compact sources alone; a bent galaxy with spurious
     streaks; a crowded field.
     """
-    return [_demo_mask(k, size, np.random.default_rng((seed, k))) for k in range(number)]
+    return [_demo_mask(k, size, np.random.default_rng((check_seed(seed), k))) for k in range(number)]
 
 
 def demo_peaks(mask: Mask, seed: int = 0) -> list[float]:
     """A peak for each object of `mask`, in units of the noise rms, in the order of `mask_to_objects`."""
-    random = np.random.default_rng((seed, 1))
+    random = np.random.default_rng((check_seed(seed), 1))
     ranges = {SPURIOUS: (5.0, 7.0), COMPACT: (6.0, 200.0), EXTENDED: (15.0, 150.0)}
     limits = [np.log(ranges[item.class_value]) for item in mask_to_objects(mask)]
     return [float(np.exp(random.uniform(low, high))) for low, high in limits]

@@ -1,156 +1,24 @@
-"""Objects to and from DS9 regions, COCO and YOLO. Knows no images and measures nothing.
+"""Objects to and from COCO and YOLO. Knows no images and measures nothing.
 
 COCO and YOLO count rows as the array does: y = 0 is the first row, the bottom of a FITS image. For pictures whose first
 row is the top (PNG), give `flip=True`.
 """
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.wcs import WCS
 from numpy.typing import NDArray
-from regions import PixCoord, PixelRegion, PolygonPixelRegion, PolygonSkyRegion, Regions, SkyRegion
 
+from radiff.doors.text import read_text
 from radiff.errors import InputError
 from radiff.files import write_text
-from radiff.masks.classes import BACKGROUND, CLASSES, COMPACT, EXTENDED, SPURIOUS, class_name, parse_class
+from radiff.masks.classes import CLASSES, EXTENDED, SPURIOUS, parse_class
 from radiff.masks.instances import BoolArray, SourceObject
-from radiff.masks.outlines import fill, signed_area, trace
-from radiff.sky.header import quiet_astropy
-
-_HOLE = "hole"
-_COLORS = {one.name: one.color for one in CLASSES}
-_CLASS_BY_COLOR = {one.color: one.value for one in CLASSES[1:]}
-_CLASS_BY_COLOR |= {"red": SPURIOUS, "green": COMPACT, "lime": COMPACT, "blue": EXTENDED}
-
-
-# ---------------------------------------------------------------- DS9
-
-
-def write_ds9(path: str | os.PathLike[str], objects: Sequence[SourceObject], wcs: WCS | None = None) -> Path:
-    """Write objects as DS9 polygons along their pixels' edges.
-
-    Parameters
-    ----------
-    path : path
-    objects : sequence of SourceObject
-        One polygon an island, its text the object's name, its tag the class; holes carry the further tag ``hole``.
-    wcs : WCS, optional
-        Writes FK5 coordinates (deg); image coordinates without.
-    """
-
-    found = []
-    for one in objects:
-        for corners in trace(one.stamp):
-            tags = [class_name(one.class_value)] + ([_HOLE] if signed_area(corners) < 0 else [])
-            look = {"color": _COLORS[tags[0]]}
-            found.append(
-                PolygonPixelRegion(
-                    PixCoord(corners[:, 0] + one.x0, corners[:, 1] + one.y0), {"text": one.name, "tag": tags}, look
-                )
-            )
-    regions = found if wcs is None or not found else _to_fk5(found, wcs)
-    text = Regions(regions).serialize(format="ds9", precision=9) if found else "# Region file format: DS9\n"
-    write_text(path, text.replace("\nj2000\n", "\nfk5\n"))
-    return Path(path)
-
-
-def _to_fk5(regions: Sequence[Any], wcs: WCS) -> list[Any]:
-    """Polygons on the sky; all corners are converted at once, as each call takes long."""
-    ends = np.cumsum([0, *(len(region.vertices) for region in regions)])
-    x, y = (np.concatenate([getattr(region.vertices, axis) for region in regions]) for axis in ("x", "y"))
-    with quiet_astropy():
-        corners = wcs.pixel_to_world(x, y).fk5
-    return [
-        PolygonSkyRegion(corners[start:end], region.meta, region.visual)
-        for region, start, end in zip(regions, ends, ends[1:], strict=False)
-    ]
-
-
-def read_ds9(path: str | os.PathLike[str], shape: tuple[int, int], wcs: WCS | None = None) -> list[SourceObject]:
-    """Read DS9 regions of any closed shape as objects.
-
-    Parameters
-    ----------
-    path : path
-    shape : (int, int)
-        (ny, nx) of the image.
-    wcs : WCS, optional
-        Needed for sky coordinates.
-
-    Returns
-    -------
-    list of SourceObject
-        Regions of one name (their text) are one object. The class is the first tag that names one, else the colour.
-        A pixel counts where its centre is inside. Regions off the image are left out.
-
-    Raises
-    ------
-    InputError
-        For files that are no regions, sky coordinates without WCS, a region without class.
-    """
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = Regions.read(path, format="ds9")
-    except FileNotFoundError as error:
-        raise InputError("no such file", path) from error
-    except (ValueError, OSError, KeyError, IndexError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read as DS9 regions ({error})", path) from error
-    pixels: dict[str, BoolArray] = {}
-    classes: dict[str, int] = {}
-    for number, region in enumerate(found, start=1):
-        name = str(region.meta.get("text") or f"R{number}")
-        inside = _region_pixels(region, shape, wcs, path)
-        tags = _tags(region)
-        if _HOLE in tags:
-            pixels[name] = pixels.get(name, np.zeros(shape, dtype=bool)) & ~inside
-            continue
-        classes.setdefault(name, _region_class(region, tags, number, path))
-        pixels[name] = pixels[name] | inside if name in pixels else inside
-    return [SourceObject.from_pixels(name, classes[name], pixels[name]) for name in classes if pixels[name].any()]
-
-
-def _tags(region: Any) -> list[str]:
-    tags = region.meta.get("tag") or []
-    return [str(tag).strip("{} ") for tag in ([tags] if isinstance(tags, str) else tags)]
-
-
-def _region_class(region: Any, tags: Sequence[str], number: int, path: object) -> int:
-    for tag in tags:
-        try:
-            value = parse_class(tag)
-        except InputError:
-            continue
-        if value != BACKGROUND:
-            return value
-    color = str(region.visual.get("color", region.visual.get("edgecolor", ""))).lower()
-    if color in _CLASS_BY_COLOR:
-        return _CLASS_BY_COLOR[color]
-    names = ", ".join(one.name for one in CLASSES[1:])
-    raise InputError(f"region {number} has no class; give it a tag, e.g. tag={{compact}} (classes: {names})", path)
-
-
-def _region_pixels(region: Any, shape: tuple[int, int], wcs: WCS | None, path: object) -> BoolArray:
-
-    if isinstance(region, SkyRegion):
-        if wcs is None:
-            raise InputError("holds sky coordinates; give the image's WCS to read it", path)
-        with quiet_astropy():
-            region = region.to_pixel(wcs)
-    if isinstance(region, PolygonPixelRegion):
-        return fill([np.column_stack([region.vertices.x, region.vertices.y])], shape)
-    if not isinstance(region, PixelRegion):
-        raise InputError(f"a region of type {type(region).__name__} cannot be drawn", path)
-    image = region.to_mask(mode="center").to_image(shape)
-    return np.zeros(shape, dtype=bool) if image is None else np.asarray(image > 0)
-
+from radiff.masks.outlines import fill
 
 # ---------------------------------------------------------------- COCO
 
@@ -341,12 +209,8 @@ def read_yolo(path: str | os.PathLike[str], shape: tuple[int, int], flip: bool =
     InputError
         For a line that is no label; the message names its number.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("cannot be read as text", path) from error
     objects: list[SourceObject] = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -354,6 +218,7 @@ def read_yolo(path: str | os.PathLike[str], shape: tuple[int, int], flip: bool =
             label, values = int(first), np.array(rest, dtype=float)
         except ValueError as error:
             raise InputError(f"line {number} is no label: {line.strip()!r}", path) from error
+        values = values[:4] if values.size == 5 else values  # predictions: the fifth is the confidence
         if not 0 <= label < len(YOLO_CLASSES) or values.size < 4 or values.size % 2:
             raise InputError(f"line {number} is no label (class 0 to 4, then x y w h): {line.strip()!r}", path)
         pixels = fill([_yolo_corners(values) * (shape[1], shape[0]) - 0.5], shape)

@@ -25,7 +25,7 @@ def read_mask(path: str | os.PathLike[str], shape: tuple[int, int] | None = None
     ----------
     path : path
         An rg-dataset annotation (``.json`` with its mask FITS), FITS or ``.npy`` with the values 0 to 3, or a PNG:
-        exact class colours, or grey levels 0 to 3.
+        exact class colours, or grey levels 0 to 3 (of 2, 4, 8 or 16 bits).
     shape : (int, int), optional
         (ny, nx) that it must have.
 
@@ -142,7 +142,10 @@ def read_png(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     InputError
         For files that are no picture, and for any other colour: the message names it and the pixel (x, y), y upwards.
     """
+    path = Path(path)
     try:
+        with path.open("rb") as stream:
+            depth, colour_type = stream.read(26)[24:] or b"\0\0"
         with Image.open(path) as picture:
             picture.load()
             grey = picture.mode in ("L", "1", "I", "I;16")
@@ -150,7 +153,13 @@ def read_png(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise InputError("cannot be read as a picture", path) from error
     if grey:
-        return check_mask(pixels, path)
+        # levels of 2 and 4 bits come spread over 0 to 255
+        return check_mask(pixels // (255 // (2**depth - 1)) if colour_type == 0 and depth in (2, 4) else pixels, path)
+    greys = (
+        (pixels[..., :3] == pixels[..., :1]).all(axis=-1) & (pixels[..., 0] < len(CLASSES)) & (pixels[..., 3] == 255)
+    )
+    if greys.all():  # a grey picture saved with three channels
+        return check_mask(pixels[..., 0], path)
     mask = np.full(pixels.shape[:2], 255, dtype=np.uint8)
     opaque = pixels[..., 3] == 255
     for one in CLASSES:

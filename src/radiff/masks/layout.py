@@ -5,9 +5,10 @@ folders with ``x.fits`` beside ``mask_x.json``; the prefix ``mask_`` may be miss
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from radiff.doors.text import read_text
 from radiff.errors import InputError
 from radiff.files import read_json
 
@@ -60,17 +61,40 @@ def image_of(json_path: str | os.PathLike[str], img: str | None) -> Path | None:
     """
     if not img:
         return None
-    folder = Path(json_path).parent
+    folder, img = Path(json_path).parent, img.replace("\\", "/")
     name = Path(img).name
     places = [folder / img, folder.parent / "imgs" / name, folder.parent / "images" / name, folder / name]
     found = next((path for path in places if path.is_file()), None)
     return None if found is None else Path(os.path.normpath(found))
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def walk(root: Path, skip: Sequence[str] = ()) -> Iterator[tuple[Path, list[str]]]:
+    """Folders under `root` and the names of the files in each; leaves out what tools and systems hide, and `skip`."""
     for folder, subfolders, names in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(s for s in subfolders if not s.startswith((".", "__MACOSX")) and s not in skip)
         yield Path(folder), sorted(name for name in names if not name.startswith("."))
+
+
+def find_masks(root: Path) -> list[Path]:
+    """The masks in a folder: annotations where there are any, else pictures, arrays and FITS files.
+
+    Other JSON files that labelling tools leave there are left out; torn ones are among the masks, to be refused.
+    """
+    files = [path for folder, names in walk(root) for name in names if (path := folder / name).is_file()]
+    documents = [path for path in files if path.suffix.lower() == ".json"]
+    pictures = [path for path in files if path.suffix.lower() in (".png", ".npy") or is_fits_name(path)]
+    kinds = {path: _is_annotation(path) for path in documents}
+    torn = [path for path in documents if kinds[path] is None]
+    return sorted([path for path in documents if kinds[path]] or pictures) + torn
+
+
+def _is_annotation(path: Path) -> bool | None:
+    """Whether a JSON file is an annotation; None where it is no JSON."""
+    try:
+        document = read_json(path)
+    except InputError:
+        return None
+    return isinstance(document, dict) and "objs" in document
 
 
 def _pair(image: Path) -> tuple[Path, Path | None]:
@@ -80,12 +104,12 @@ def _pair(image: Path) -> tuple[Path, Path | None]:
 
 def _listed(path: Path) -> list[tuple[Path, Path | None]]:
     """Pairs of a split file: one image path a line, relative to the file."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     pairs = []
     for number, line in enumerate(lines, start=1):
         if not line or line.startswith("#"):
             continue
-        image = path.parent / line
+        image = path.parent / line.replace("\\", "/")
         if not image.is_file():
             raise InputError(f"line {number} names {line!r}, which does not exist", path)
         pairs.append(_pair(image))
@@ -122,12 +146,12 @@ def find_pairs(root: str | os.PathLike[str]) -> list[tuple[Path, Path | None]]:
         raise InputError("no such file or folder", root)
     pairs: list[tuple[Path, Path | None]] = []
     jsons: list[Path] = []
-    for folder, names in _walk(root):
+    for folder, names in walk(root):
         holds_images = folder.name not in (*_ANNOTATION_FOLDERS, *_OTHER_FOLDERS)
         for name in names:
             if holds_images and is_fits_name(name) and not name.startswith("mask_"):
                 pairs.append(_pair(folder / name))
-            elif name.endswith(".json") and (name.startswith("mask_") or not holds_images):
+            elif name.lower().endswith(".json") and (name.startswith("mask_") or not holds_images):
                 jsons.append(folder / name)
     known = {path for _, path in pairs}
     pairs += _pairs_by_json([path for path in jsons if path not in known])

@@ -108,6 +108,7 @@ def _read_object(
     file = entry.get("mask")
     if not isinstance(file, str):
         raise InputError(f"objs[{number}] names no mask file (key 'mask')", json_path)
+    file = file.replace("\\", "/")
     path = json_path.parent / file
     if not path.is_file():
         path = json_path.parent / Path(file).name
@@ -187,7 +188,7 @@ def read_annotation(json_path: str | os.PathLike[str], image_path: str | os.Path
     if shape is None:
         raise InputError("says no size (nx, ny) and names no mask; give its image", json_path)
     meta = {key: value for key, value in document.items() if key != "objs"}
-    return Annotation(objects, shape, meta, json_path.read_text(encoding="utf-8"))
+    return Annotation(objects, shape, meta, json_path.read_text(encoding="utf-8-sig"))
 
 
 def _said_shape(document: dict[str, Any], json_path: Path) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from radiff.errors import InputError
 from radiff.masks import COMPACT, EXTENDED, SPURIOUS, class_name
 from radiff.populate.fluxes import FluxRule
+from radiff.seeds import check_seed
 
 POSITIONS = ("uniform", "clustered", "catalog")
 REAL = ("clear", "accept")
@@ -95,8 +96,7 @@ class PopulateOptions:
         low, high = self.compact_size
         if not 0 <= low <= high <= 2:
             raise InputError(f"compact sources of {low:g} to {high:g} beams; give a range within 0:2")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; it must be 0 or more")
+        check_seed(self.seed)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for manifests and to tell runs apart."""

@@ -9,6 +9,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from radiff.errors import InputError
+from radiff.sky.arrays import plain_image
 from radiff.sky.beam import Beam
 from radiff.sky.header import build_header, pixel_scale
 
@@ -44,7 +45,7 @@ class Cutout:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.image = np.ascontiguousarray(self.image, dtype=np.float32)
+        self.image = np.ascontiguousarray(plain_image(self.image), dtype=np.float32)
         if self.image.ndim != 2:
             raise InputError(f"an image has two axes (ny, nx); this array has the shape {self.image.shape}")
         self.beam = None if self.beam is None else Beam.of(self.beam)

@@ -213,10 +213,16 @@ def _scaled(hdu: Any) -> bool:
     return (header.get("BSCALE", 1), header.get("BZERO", 0)) != (1, 0) or "BLANK" in header
 
 
+def is_compressed(hdu: Any) -> bool:
+    """Whether the HDU's file is compressed as a whole, whatever its name says."""
+    info = hdu.fileinfo()
+    return info is not None and info["file"].compression is not None
+
+
 def _check_length(hdu: Any, path: Path) -> None:
     """A plain file must be as long as its header says (a gzipped one fails on reading)."""
     info = hdu.fileinfo()
-    if info is None or path.suffix in (".gz", ".bz2", ".xz", ".Z"):
+    if info is None or is_compressed(hdu):
         return
     needed, there = info["datLoc"] + hdu.size, path.stat().st_size
     if isinstance(hdu, fits.CompImageHDU):

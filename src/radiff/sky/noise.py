@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage, special
 
 from radiff.errors import InputError
+from radiff.sky.arrays import plain_image
 
 Image = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
@@ -52,7 +53,7 @@ def background_rms(image: npt.ArrayLike, exclude: Mask | None = None) -> tuple[f
     InputError
         Where no usable pixel is left, or the shapes differ.
     """
-    image = np.asarray(image)
+    image = plain_image(image, any_unit=True)
     if image.ndim != 2:
         raise InputError(f"an image has two axes (ny, nx); this array has the shape {image.shape}")
     usable = _usable(image, exclude)
@@ -99,7 +100,7 @@ def background_mesh(
     InputError
         Where no usable pixel is left, `box` is below 4, or the shapes differ.
     """
-    image = np.asarray(image)
+    image = plain_image(image, any_unit=True)
     if box < 4:
         raise InputError(f"a mesh of {box} pixels; at least 4 are needed")
     usable = _usable(image, exclude)

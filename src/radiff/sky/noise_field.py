@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import fft, ndimage
 
 from radiff.errors import InputError
+from radiff.seeds import check_seed
 from radiff.sky.spectrum import NoiseSpectrum
 
 BLOCK_ROWS = 64
@@ -54,8 +55,7 @@ class NoiseField:
     def __post_init__(self) -> None:
         if len(self.shape) != 2 or min(self.shape) < 1:
             raise InputError(f"a field of {self.shape} pixels; both sides must be positive")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; it must be 0 or more")
+        check_seed(self.seed)
 
     def rows(self, y0: int, y1: int) -> Floats:
         """Rows y0 to y1 - 1, (y1 - y0, nx) float32."""

@@ -16,6 +16,7 @@ from matplotlib.patches import Ellipse
 
 from radiff.errors import InputError
 from radiff.files import atomic_path
+from radiff.sky.arrays import plain_image
 from radiff.sky.noise import background_rms
 
 Array = npt.NDArray[Any]
@@ -37,7 +38,7 @@ def stretch(image: Array, rms: float | None = None, background: float | None = N
     -------
     float32 array (ny, nx), 0 to 1 or NaN
     """
-    image = np.asarray(image, dtype=np.float32)
+    image = np.asarray(plain_image(image, any_unit=True), dtype=np.float32)
     good = np.isfinite(image)
     if not good.any():
         return np.full(image.shape, np.nan, np.float32)

@@ -4,6 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from radiff.seeds import check_seed
+from radiff.sky.arrays import plain_image
+
 CLEAR = 3
 """Pixels around an object that are replaced with it: the wings of its beam."""
 FEATHER = 3
@@ -37,8 +40,8 @@ def remove_sources(
         Where nothing is left to learn the noise from (fewer than 200 clear pixels), noise of the spread of the
         faintest half of the image.
     """
-    image = np.asarray(image, dtype=np.float64)
-    random = np.random.default_rng(seed)
+    image = np.asarray(plain_image(image), dtype=np.float64)
+    random = np.random.default_rng(seed if isinstance(seed, tuple) else check_seed(seed))
     blank = ~np.isfinite(image)
     taken = blank | (np.asarray(mask) > 0)
     if not taken.any():

@@ -20,6 +20,7 @@ from astropy.io import fits
 
 from radiff.errors import InputError
 from radiff.files import atomic_path
+from radiff.seeds import check_seed
 from radiff.sky.beam import Beam
 from radiff.sky.fits import open_image
 from radiff.sky.header import quiet_astropy
@@ -257,7 +258,7 @@ class NoiseBank:
     def draw(self, seed: int, survey: str | None = None) -> NoiseSpectrum:
         """The spectrum that a seed draws, of a survey or of all."""
         chosen = self.of_survey(survey)
-        return self.spectrum(int(chosen[np.random.default_rng((seed, 8)).integers(len(chosen))]))
+        return self.spectrum(int(chosen[np.random.default_rng((check_seed(seed), 8)).integers(len(chosen))]))
 
 
 _NUMBERS = (

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from radiff.errors import InputError
+from radiff.sky.arrays import plain_image
 from radiff.sky.beam import Beam
 from radiff.sky.cutout import Cutout
 from radiff.sky.noise import background_mesh, background_rms
@@ -171,7 +172,7 @@ def _opened(source: Any) -> tuple[Cutout, str]:
         from radiff.sky.fits import read_cutout
 
         return read_cutout(source), Path(source).name
-    image = np.asarray(source)
+    image = plain_image(source, "map")
     if image.ndim != 2:
         raise InputError(f"a map has two axes (ny, nx); this array has the shape {image.shape}")
     return Cutout(image), ""

@@ -1,6 +1,7 @@
 """Large maps to windows, never the whole in memory. Knows no masks and no noise."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,9 +14,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from radiff.errors import InputError
-from radiff.sky.beam import Beam
+from radiff.sky.beam import Beam, HeaderWarning
 from radiff.sky.cutout import Cutout, clip_window, shift_provenance, shift_wcs
-from radiff.sky.fits import PathLike, check_shape, open_image, source_provenance, to_float32
+from radiff.sky.fits import PathLike, check_shape, is_compressed, open_image, source_provenance, to_float32
 from radiff.sky.header import parse_header, pixel_scale, plane_axes, plane_index, quiet_astropy
 
 LARGE_MAP = 4096 * 4096  # pixels; larger maps are worked on window by window
@@ -61,6 +62,7 @@ class MapReader:
 
     def __init__(self, path: PathLike, hdu: int | str | None = None, plane: int | None = None) -> None:
         self.path = Path(path)
+        self._arguments = (self.path.absolute(), hdu, plane)
         self._stack = ExitStack()
         try:
             self._hdu, index = self._stack.enter_context(open_image(self.path, hdu))
@@ -79,12 +81,21 @@ class MapReader:
         self.rms, self.background = info.rms, info.background
         self.pixel_scale: float | None = pixel_scale(info.wcs, info.cards)
         self.provenance = source_provenance(info, self.path, index, plane)
-        self._mapped = _mapping(self._hdu, self.path)
+        self._mapped = _mapping(self._hdu)
 
     @classmethod
     def open(cls, path: PathLike, hdu: int | str | None = None, plane: int | None = None) -> "MapReader":
         """The same as ``MapReader(path, ...)``."""
         return cls(path, hdu, plane)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """What opens the map again: workers that are spawned get no open file."""
+        return self._arguments
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HeaderWarning)  # told when it was opened first
+            self.__init__(*state)  # type: ignore[misc]
 
     def __enter__(self) -> "MapReader":
         return self
@@ -122,7 +133,7 @@ class MapReader:
         index = plane_index(self._full, self._plane, ys, xs)
         try:
             if self._mapped is not None:
-                mapped = np.memmap(self.path, mode="r", **self._mapped)
+                mapped = np.memmap(self._arguments[0], mode="r", **self._mapped)
                 return np.array(mapped[index])
             with quiet_astropy():
                 section = np.asarray(self._hdu.section[index])
@@ -180,10 +191,10 @@ def _starts(length: int, size: int, overlap: int) -> list[int]:
     return [*range(0, last, size - overlap), last]
 
 
-def _mapping(hdu: Any, path: Path) -> dict[str, Any] | None:
+def _mapping(hdu: Any) -> dict[str, Any] | None:
     """Arguments of np.memmap for the pixels of a plain, unscaled, floating-point HDU; None for all others."""
     header = hdu.header
-    plain = not isinstance(hdu, fits.CompImageHDU) and path.suffix not in (".gz", ".bz2", ".xz", ".Z")
+    plain = not isinstance(hdu, fits.CompImageHDU) and not is_compressed(hdu)
     unscaled = header.get("BSCALE", 1) == 1 and header.get("BZERO", 0) == 0
     if not (plain and unscaled and header["BITPIX"] in (-32, -64)):
         return None

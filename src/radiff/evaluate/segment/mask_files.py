@@ -37,7 +37,10 @@ from radiff.sky.noise import sample_rows
 from radiff.sky.windows import LARGE_MAP
 
 FORMATS = ("ds9", "png", "yolo", "coco")
-"""Beside the JSON of the rg-dataset and the class mask FITS, which are always written."""
+"""Beside the JSON of the rg-dataset and the class mask FITS, which are always written.
+
+YOLO labels are for the PNGs where both are asked for (rows from the top), else for the image; COCO names the image.
+"""
 COCO_FILE = "coco.json"
 _PLACES = {"ds9": ("regions", ".reg"), "png": ("png", ".png"), "yolo": ("yolo", ".txt")}
 
@@ -265,7 +268,7 @@ def _write(
         elif name == "png":
             write_mask(path, mask)
         else:
-            write_yolo(path, annotation.objects, annotation.shape)
+            write_yolo(path, annotation.objects, annotation.shape, flip="png" in formats)
     folder = make_folder(job.annotation.parent)
     image = os.path.relpath(job.image.resolve(), folder.resolve())
     write_annotation(job.annotation, annotation, image, stamps=stamps or None)
