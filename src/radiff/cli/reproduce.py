@@ -75,7 +75,7 @@ def reproduce(
     """Make a table of the paper on public images, the paper's own figures beside as not comparable.
 
     Tables 5 to 8 (section 5.2) train a segmenter on real cutouts with synthetic pairs added (table6) or in place of
-    most extended ones (table8), and count the objects (table5, table7). Every step is kept in the output folder:
+    most extended ones (table8), and count the objects (table5, table7). Every task is kept in the output folder:
     stopped, the same command goes on; a second process with the same command shares the work; a table trains only what
     another one in the same folder has not.
 
@@ -146,9 +146,9 @@ def reproduce_augmentation(
     """Tables of section 5.2."""
     from radiff.paper import experiments as room
 
-    setting = room.prepare(collection, output, room.load_settings(preset, overrides), **plan)
+    experiment = room.prepare(collection, output, room.load_settings(preset, overrides), **plan)
     paths = room.reproduce_augmentation(
-        tables, setting, jobs, dry_run, lambda text: print(text, file=sys.stderr, flush=True)
+        tables, experiment, jobs, dry_run, lambda text: print(text, file=sys.stderr, flush=True)
     )
     for path in paths:
         print(path.read_text(encoding="utf-8"))

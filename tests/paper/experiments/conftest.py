@@ -16,8 +16,8 @@ def collection(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def setting(collection, weights):
-    """``setting(run, *overrides)``: what a run in that folder needs."""
+def experiment(collection, weights):
+    """``experiment(run, *overrides)``: what a run in that folder needs."""
 
     def make(run, *overrides):
         settings = load_settings("smoke", [*SETTINGS, *overrides])
@@ -27,8 +27,8 @@ def setting(collection, weights):
 
 
 @pytest.fixture(scope="session")
-def whole(setting, tmp_path_factory):
+def whole(experiment, tmp_path_factory):
     """(folder, what was told) of a run that was not stopped."""
     run, told = tmp_path_factory.mktemp("run"), []
-    reproduce_augmentation(TABLES, setting(run), tell=told.append)
+    reproduce_augmentation(TABLES, experiment(run), tell=told.append)
     return run, told

@@ -1,4 +1,4 @@
-"""Plans, settings, the reduced set and the store of results."""
+"""Plans, settings, the reduced set and what is kept."""
 
 import json
 
@@ -7,32 +7,32 @@ import pytest
 
 from radiff.data.collection import Row
 from radiff.errors import InputError
-from radiff.paper.experiments import PRESETS, ExperimentSettings, load_settings, make_plan
-from radiff.paper.experiments.plan import MIXES, NAMES, TABLES, Step
-from radiff.paper.experiments.reduced import choose_rows, left_out
-from radiff.paper.experiments.steps import Store, fingerprints, ready
+from radiff.paper.experiments import ExperimentSettings, load_settings, make_plan
+from radiff.paper.experiments.plan import MIXES, NAMES, TABLES, PipelineTask, choose_rows, left_out
+from radiff.paper.experiments.run import KeptResults, fingerprints, ready
+from radiff.training.reading import PRESETS
 
 # ---------------------------------------------------------------- plan
 
 
-def test_every_step_comes_after_what_it_needs_and_once():
-    steps = make_plan(NAMES, ExperimentSettings(seeds=2))
+def test_every_task_comes_after_what_it_needs_and_once():
+    tasks = make_plan(NAMES, ExperimentSettings(seeds=2))
     seen: set[str] = set()
-    for step in steps:
-        assert set(step.needs) <= seen, step.name
-        seen.add(step.name)
-    assert len(seen) == len(steps) == 1 + 4 + 7 * 2 * 2
-    assert len({step.file for step in steps}) == len(steps)
+    for task in tasks:
+        assert set(task.needs) <= seen, task.name
+        seen.add(task.name)
+    assert len(seen) == len(tasks) == 1 + 4 + 7 * 2 * 2
+    assert len({task.file for task in tasks}) == len(tasks)
 
 
 def test_a_table_needs_no_more_than_its_own():
-    names = {step.name for step in make_plan(["table7"], ExperimentSettings())}
+    names = {task.name for task in make_plan(["table7"], ExperimentSettings())}
     assert names == {"pack", "set rendered"}
     mixes = {s.what[0] for s in make_plan(["table8"], ExperimentSettings()) if s.kind == "train"}
-    assert mixes == {"sc", "sc_r", "sc_r+sc_a", "sc_s"} == {row.mix for row in TABLES["table8"]}
+    assert mixes == {"sc", "sc_r", "sc_r+sc_a", "sc_s"} == set(TABLES["table8"].values())
     needs = {s.what[0]: s.needs for s in make_plan(["table6"], ExperimentSettings()) if s.kind == "train"}
     assert needs["sc"] == ("pack",) and needs["sc+both"] == ("pack", "set both")
-    assert all(row.mix in MIXES for rows in TABLES.values() for row in rows)
+    assert all(mix in MIXES for rows in TABLES.values() for mix in rows.values())
 
 
 def test_a_seed_is_finished_before_the_next():
@@ -41,9 +41,9 @@ def test_a_seed_is_finished_before_the_next():
 
 
 def test_a_generator_of_the_reduced_set_alone():
-    steps = {s.name: s for s in make_plan(["table6", "table8"], ExperimentSettings(generator_preset="cpu"))}
-    assert steps["set rendered"].needs == ("pack", "generator")
-    assert steps["set both"].needs == ("pack",)  # Table 6 adds to the whole set, which the generator may know
+    tasks = {s.name: s for s in make_plan(["table6", "table8"], ExperimentSettings(generator_preset="cpu"))}
+    assert tasks["set rendered"].needs == ("pack", "generator")
+    assert tasks["set both"].needs == ("pack",)  # Table 6 adds to the whole set, which the generator may know
 
 
 # ---------------------------------------------------------------- settings
@@ -116,35 +116,50 @@ def test_a_patch_of_sky_is_left_out_whole():
     assert left_out(rows, 0.5) == sorted(out) and left_out(rows, 0.5, seed=1) != sorted(out)
 
 
-# ---------------------------------------------------------------- store
+# ---------------------------------------------------------------- what is kept
 
-STEPS = [Step("pack", "pack"), Step("a", "set", ("pack",), ("a",)), Step("b", "train", ("pack", "a"), ("m", "n", "0"))]
+TASKS = [
+    PipelineTask("pack", "pack"),
+    PipelineTask("a", "set", ("pack",), ("a",)),
+    PipelineTask("b", "train", ("pack", "a"), ("m", "n", "0")),
+]
 
 
-def test_a_step_is_done_once_and_kept(tmp_path):
-    store, calls = Store(tmp_path, fingerprints(STEPS, lambda step: 1)), []
+def test_a_task_is_done_once_and_kept(tmp_path):
+    kept, calls = KeptResults(tmp_path, fingerprints(TASKS, lambda task: 1)), []
     for _ in range(2):
-        found = store.do(STEPS[0], lambda step: calls.append(step.name) or {"x": 3})
+        found = kept.do(TASKS[0], lambda task: calls.append(task.name) or {"x": 3})
         assert found is not None and found.result == {"x": 3}
     assert calls == ["pack"]
-    assert json.loads((tmp_path / "steps" / "pack.json").read_text())["result"] == {"x": 3}
+    assert json.loads((tmp_path / "tasks" / "pack.json").read_text())["result"] == {"x": 3}
 
 
-def test_what_changes_a_step_changes_those_that_need_it():
-    before = fingerprints(STEPS, lambda step: 1)
-    after = fingerprints(STEPS, lambda step: 2 if step.name == "a" else 1)
-    assert [before[s.name] == after[s.name] for s in STEPS] == [True, False, False]
+def test_results_of_version_0_1_0_are_kept(tmp_path):
+    """They lie in a folder ``steps``."""
+    first = KeptResults(tmp_path, fingerprints(TASKS, lambda task: 1))
+    first.put(TASKS[0], {"x": 3}, 1.0)
+    (tmp_path / "tasks").rename(tmp_path / "steps")
+    again = KeptResults(tmp_path, first.keys)
+    assert again.get(TASKS[0]).result == {"x": 3}
+    again.put(TASKS[1], {"y": 4}, 1.0)
+    assert not (tmp_path / "tasks").exists()
 
 
-def test_another_process_keeps_its_step(tmp_path):
-    store = Store(tmp_path, fingerprints(STEPS, lambda step: 1))
-    with store.claimed(STEPS[0]) as free:
+def test_what_changes_a_task_changes_those_that_need_it():
+    before = fingerprints(TASKS, lambda task: 1)
+    after = fingerprints(TASKS, lambda task: 2 if task.name == "a" else 1)
+    assert [before[s.name] == after[s.name] for s in TASKS] == [True, False, False]
+
+
+def test_another_process_keeps_its_task(tmp_path):
+    kept = KeptResults(tmp_path, fingerprints(TASKS, lambda task: 1))
+    with kept.claimed(TASKS[0]) as free:
         assert free
-        assert store.do(STEPS[0], lambda step: 1) is None
-    assert store.do(STEPS[0], lambda step: 1) is not None
+        assert kept.do(TASKS[0], lambda task: 1) is None
+    assert kept.do(TASKS[0], lambda task: 1) is not None
 
 
-def test_steps_that_can_begin():
-    assert [s.name for s in ready(STEPS, set(), set())] == ["pack"]
-    assert [s.name for s in ready(STEPS, {"pack"}, {"a"})] == []
-    assert [s.name for s in ready(STEPS, {"pack", "a"}, set())] == ["b"]
+def test_tasks_that_can_begin():
+    assert [s.name for s in ready(TASKS, set(), set())] == ["pack"]
+    assert [s.name for s in ready(TASKS, {"pack"}, {"a"})] == []
+    assert [s.name for s in ready(TASKS, {"pack", "a"}, set())] == ["b"]

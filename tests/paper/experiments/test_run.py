@@ -8,22 +8,21 @@ import pytest
 from radiff.errors import InputError
 from radiff.paper.experiments import load_settings, prepare, reproduce_augmentation
 from radiff.paper.experiments import run as room
-from radiff.paper.experiments.packs import Pairs, mixed
-from radiff.paper.experiments.plan import Step
-from radiff.paper.experiments.steps import Done
-from radiff.paper.experiments.tables import iou_lines, summary
-from radiff.paper.experiments.work import Work
+from radiff.paper.experiments.pipeline import Pipeline
+from radiff.paper.experiments.plan import PipelineTask
+from radiff.paper.experiments.tables import TaskResult, iou_lines, summary
+from radiff.paper.experiments.training import Pairs, mixed
 
 TABLES = ("table5", "table6", "table7", "table8")
 
 
-def steps_of(run) -> dict[str, dict]:
-    return {p.stem: json.loads(p.read_text()) for p in sorted((run / "steps").glob("*.json"))}
+def tasks_of(run) -> dict[str, dict]:
+    return {p.stem: json.loads(p.read_text()) for p in sorted((run / "tasks").glob("*.json"))}
 
 
-def test_all_steps_are_done_and_told(whole):
+def test_all_tasks_are_done_and_told(whole):
     run, told = whole
-    assert told[0] == "12 steps, 0 done"
+    assert told[0] == "12 tasks, 0 done"
     assert sum(" of 12: " in line for line in told) == 12
     assert any("set compact" in line and "2 pairs of" in line for line in told)
     assert sorted(p.name for p in run.glob("table*.md")) == [f"{name}.md" for name in TABLES]
@@ -31,96 +30,96 @@ def test_all_steps_are_done_and_told(whole):
 
 def test_counts_are_those_of_the_sets(whole):
     run, _ = whole
-    pack = steps_of(run)["pack"]["result"]
+    pack = tasks_of(run)["pack"]["result"]
     real = Pairs.open(run / "packs" / "real")
     assert pack["train"] == len(real) == 12 and pack["objects"] == real.counts.sum(0).tolist()
     assert np.add(pack["objects_reduced"], pack["objects_left_out"]).tolist() == pack["objects"]
     assert pack["objects_reduced"][2] < pack["objects"][2]
     text = (run / "table5.md").read_text()
-    compact = steps_of(run)["set-compact"]["result"]
+    compact = tasks_of(run)["set-compact"]["result"]
     assert f"| compact | {compact['objects'][1]} |" in text
     assert "| total | 10,233 | 32,890 |" in text  # the paper's
     assert "SC_R" in (run / "table7.md").read_text()
 
 
-def test_mixes_are_what_their_names_say(whole, setting):
+def test_mixes_are_what_their_names_say(whole, experiment):
     run, _ = whole
-    work, done = Work(setting(run)), steps_of(run)
-    pairs = {name: step["result"]["train_pairs"] for name, step in done.items() if name.startswith("train-")}
+    pipeline, done = Pipeline(experiment(run)), tasks_of(run)
+    pairs = {name: task["result"]["train_pairs"] for name, task in done.items() if name.startswith("train-")}
     pack, rendered = done["pack"]["result"], done["set-rendered"]["result"]
     assert pairs["train-sc-light-unet-0"] == 12
     assert pairs["train-sc_and_both-light-unet-0"] == 12 + done["set-both"]["result"]["pairs"]
-    assert pairs["train-sc_r-light-unet-0"] == pack["reduced"] == 12 - len(work.outside)
+    assert pairs["train-sc_r-light-unet-0"] == pack["reduced"] == 12 - len(pipeline.outside)
     assert pairs["train-sc_r_and_sc_a-light-unet-0"] == pack["reduced"] + rendered["left_pairs"]
     assert pairs["train-sc_s-light-unet-0"] == rendered["pairs"]
-    outside = {work.train_rows[k].image for k in work.outside}
+    outside = {pipeline.train_rows[k].image for k in pipeline.outside}
     sources = Pairs.open(run / "packs" / "rendered").sources
     assert rendered["left_pairs"] == sum(source in outside for source in sources)
 
 
-def test_a_run_that_was_stopped_goes_on(whole, setting, tmp_path, monkeypatch):
-    own, count = Work.do, 0
+def test_a_run_that_was_stopped_goes_on(whole, experiment, tmp_path, monkeypatch):
+    own, count = Pipeline.run, 0
 
-    def dying(self, step):
+    def dying(self, task):
         nonlocal count
         count += 1
         if count > 5:
             raise KeyboardInterrupt
-        return own(self, step)
+        return own(self, task)
 
-    monkeypatch.setattr(Work, "do", dying)
+    monkeypatch.setattr(Pipeline, "run", dying)
     with pytest.raises(KeyboardInterrupt):
-        reproduce_augmentation(["table6"], setting(tmp_path), tell=lambda text: None)
-    monkeypatch.setattr(Work, "do", own)
-    assert len(steps_of(tmp_path)) == 5
+        reproduce_augmentation(["table6"], experiment(tmp_path), tell=lambda text: None)
+    monkeypatch.setattr(Pipeline, "run", own)
+    assert len(tasks_of(tmp_path)) == 5
     early = (tmp_path / "table6.md").read_text()
     assert "| real (SC) | 12 | 1 |" in early and "| + both |" not in early.split("The paper")[0].split("the paper")[0]
     told: list[str] = []
-    reproduce_augmentation(["table6"], setting(tmp_path), tell=told.append)
-    assert told[0] == "8 steps, 5 done"
-    first, second = steps_of(whole[0]), steps_of(tmp_path)
-    for name, step in second.items():
-        assert step["key"] == first[name]["key"] and step["result"] == first[name]["result"], name
+    reproduce_augmentation(["table6"], experiment(tmp_path), tell=told.append)
+    assert told[0] == "8 tasks, 5 done"
+    first, second = tasks_of(whole[0]), tasks_of(tmp_path)
+    for name, task in second.items():
+        assert task["key"] == first[name]["key"] and task["result"] == first[name]["result"], name
 
 
-def test_nothing_is_done_twice_and_a_dry_run_does_nothing(whole, setting, tmp_path):
+def test_nothing_is_done_twice_and_a_dry_run_does_nothing(whole, experiment, tmp_path):
     run, _ = whole
-    stamps = {p: p.stat().st_mtime_ns for p in (run / "steps").glob("*.json")}
+    stamps = {p: p.stat().st_mtime_ns for p in (run / "tasks").glob("*.json")}
     told: list[str] = []
-    reproduce_augmentation(TABLES, setting(run), tell=told.append)
-    assert told[0] == "12 steps, 12 done" and not any(" of 12: " in line for line in told)
+    reproduce_augmentation(TABLES, experiment(run), tell=told.append)
+    assert told[0] == "12 tasks, 12 done" and not any(" of 12: " in line for line in told)
     assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
     changed: list[str] = []
-    reproduce_augmentation(TABLES, setting(run, "pairs=3"), dry_run=True, tell=changed.append)
-    assert changed[0] == "12 steps, 6 done"  # three sets, and the three trainings that have them
-    assert reproduce_augmentation(TABLES, setting(tmp_path / "no"), dry_run=True, tell=changed.append) == []
+    reproduce_augmentation(TABLES, experiment(run, "pairs=3"), dry_run=True, tell=changed.append)
+    assert changed[0] == "12 tasks, 6 done"  # three sets, and the three trainings that have them
+    assert reproduce_augmentation(TABLES, experiment(tmp_path / "no"), dry_run=True, tell=changed.append) == []
     assert not (tmp_path / "no").exists()
 
 
-def test_pairs_of_other_settings_are_not_taken(setting, tmp_path):
+def test_pairs_of_other_settings_are_not_taken(experiment, tmp_path):
     """The same folder, other objects a mask: the pairs of the first run are no use to the second."""
     sources = []
     for per_image in ("[1, 1]", "[2, 2]"):
         change = ("per_image=" + per_image, "gate=false", "labels=asked")
-        reproduce_augmentation(["table5"], setting(tmp_path, *change), tell=lambda text: None)
+        reproduce_augmentation(["table5"], experiment(tmp_path, *change), tell=lambda text: None)
         sources.append(Pairs.open(tmp_path / "packs" / "extended").counts.sum(1).tolist())
     assert sources == [[1, 1], [2, 2]]
 
 
-def test_processes_share_the_work(whole, setting, tmp_path):
-    reproduce_augmentation(["table7"], setting(tmp_path), jobs=2, tell=lambda text: None)
-    first, second = steps_of(whole[0]), steps_of(tmp_path)
+def test_processes_share_the_tasks(whole, experiment, tmp_path):
+    reproduce_augmentation(["table7"], experiment(tmp_path), jobs=2, tell=lambda text: None)
+    first, second = tasks_of(whole[0]), tasks_of(tmp_path)
     assert sorted(second) == ["pack", "set-rendered"]
     assert all(second[name]["result"] == first[name]["result"] for name in second)
 
 
-def test_what_cannot_be_run_is_refused(setting, collection, weights, tmp_path):
+def test_what_cannot_be_run_is_refused(experiment, collection, weights, tmp_path):
     with pytest.raises(InputError, match=r"'table9' is no table of section 5\.2; there are: table5"):
-        reproduce_augmentation(["table9"], setting(tmp_path))
+        reproduce_augmentation(["table9"], experiment(tmp_path))
     with pytest.raises(InputError, match="'nvss' is no sample of the collection; there are: real"):
         prepare(collection.root, tmp_path, load_settings("smoke"), str(weights), samples=["nvss"])
     with pytest.raises(InputError, match="networks: 'vgg' is no segmenter; there are: light-unet"):
-        setting(tmp_path, "networks=[vgg]")
+        experiment(tmp_path, "networks=[vgg]")
 
 
 # ---------------------------------------------------------------- mixes and tables by hand
@@ -133,12 +132,12 @@ def test_a_mix_holds_what_was_chosen(tmp_path):
     assert pack.images[:, 0, 0].tolist() == [2, 0, 0, 1]
 
 
-def test_tables_have_means_spreads_and_shares(setting, tmp_path):
-    def run(value: float) -> Done:
+def test_tables_have_means_spreads_and_shares(experiment, tmp_path):
+    def run(value: float) -> TaskResult:
         names = ("total", "total_extended", "total_compact", "total_spurious", "total_sources", "score")
         scores = {name: {"value": value} for name in (*names, "score_sources")}
         objects = {name: {"value": None} for name in ("f1_extended", "f1_compact", "f1_spurious")}
-        return Done({"scores": scores, "objects": objects, "train_pairs": 1234}, 1.0)
+        return TaskResult({"scores": scores, "objects": objects, "train_pairs": 1234}, 1.0)
 
     values = {"sc": (0.7, 0.8), "sc_r": (0.5, 0.6), "sc_r+sc_a": (0.72, 0.74)}
     done = {f"train {m} light-unet {seed}": run(v) for m, pair in values.items() for seed, v in enumerate(pair)}
@@ -147,13 +146,13 @@ def test_tables_have_means_spreads_and_shares(setting, tmp_path):
     assert found["SC"]["total"]["mean"] == pytest.approx(0.75)
     assert found["SC"]["total"]["spread"] == pytest.approx(0.1 / np.sqrt(2))
     assert "f1_extended" not in found["SC"]
-    text = "\n".join(iou_lines("table8", setting(tmp_path, "seeds=2"), done))
+    text = "\n".join(iou_lines("table8", experiment(tmp_path, "seeds=2"), done))
     assert "| SC_R + SC_A | 1,234 | 2 | 73.0 ± 1.4 |" in text
     assert "- SC_R + SC_A, of SC: all classes 97.3 %" in text
     assert "| SC_R + SC_A | 70.65 | 71.64 | 69.52 |" in text and "not comparable" in text
 
 
-def test_the_time_left_is_that_of_like_steps():
-    steps = [Step(f"train m light-unet {k}", "train", (), ("m", "light-unet", str(k))) for k in range(3)]
-    lines = room.plan_lines(steps, {steps[0].name: Done({}, 120.0)}, 2)
-    assert lines[0] == "3 steps, 1 done" and lines[-1] == "about 2 minutes left on 2 processes"
+def test_the_time_left_is_that_of_like_tasks():
+    tasks = [PipelineTask(f"train m light-unet {k}", "train", (), ("m", "light-unet", str(k))) for k in range(3)]
+    lines = room.plan_lines(tasks, {tasks[0].name: TaskResult({}, 120.0)}, 2)
+    assert lines[0] == "3 tasks, 1 done" and lines[-1] == "about 2 minutes left on 2 processes"

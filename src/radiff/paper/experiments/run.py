@@ -1,13 +1,21 @@
-"""A plan carried out: step by step, on several processes, going on where it was. Knows no step's insides.
+"""The tasks of a plan carried out: one by one or on several processes, kept, gone on with where they were.
 
-Any number of processes may work on one run folder, started together or by hand: each step is done by one of them.
+Any number of processes may work on one run folder, started together or by hand: each task is done once, by one of them.
+Knows no task's insides.
+
+<run>/tasks/<task>.json   key, seconds, result; written when the task is done (version 0.1.0: in <run>/steps)
+<run>/tasks/<task>.lock   held (flock) by the process that works on it; free again when that process dies
 """
 
+import fcntl
+import hashlib
+import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +28,90 @@ from radiff.files import make_folder, read_json, write_json
 from radiff.models.io import find_weights, read_manifest
 from radiff.models.precision import choose_precision
 from radiff.models.segmenter import SEGMENTERS
-from radiff.paper.experiments.plan import NAMES, Step, make_plan
-from radiff.paper.experiments.settings import ExperimentSettings
-from radiff.paper.experiments.steps import BUSY_SECONDS, Done, Store, fingerprints, ready
-from radiff.paper.experiments.tables import write_tables
-from radiff.paper.experiments.work import Setting, Work, native_samples
+from radiff.paper.experiments.pipeline import Experiment, Pipeline, native_samples
+from radiff.paper.experiments.plan import NAMES, ExperimentSettings, PipelineTask, make_plan
+from radiff.paper.experiments.tables import TaskResult, write_tables
 from radiff.parallel import Failure
 
 Tell = Callable[[str], None]
-Note = Callable[[Step, Done], None]
+Note = Callable[[PipelineTask, TaskResult], None]
+Results = dict[str, TaskResult]
+"""By the names of their tasks."""
+BUSY_SECONDS = 2.0
+"""Between two looks at a task that another process works on."""
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+class KeptResults:
+    """Results of a run folder.
+
+    Parameters
+    ----------
+    run : Path
+    keys : mapping of str to str
+        Fingerprint of every task (`fingerprints`).
+    """
+
+    def __init__(self, run: Path, keys: Mapping[str, str]) -> None:
+        self.keys = dict(keys)
+        former = run / "steps"
+        self.folder = former if former.is_dir() else run / "tasks"
+
+    def get(self, task: PipelineTask) -> TaskResult | None:
+        """The result of a task; None where it is still to be done, or was done with other settings."""
+        path = self.folder / f"{task.file}.json"
+        if not path.is_file():
+            return None
+        content = read_json(path)
+        return TaskResult(content["result"], content["seconds"]) if content.get("key") == self.keys[task.name] else None
+
+    def put(self, task: PipelineTask, result: Any, seconds: float) -> None:
+        """Keep a result."""
+        content = {"task": task.name, "key": self.keys[task.name], "seconds": round(seconds, 1), "result": result}
+        write_json(make_folder(self.folder) / f"{task.file}.json", content)
+
+    @contextmanager
+    def claimed(self, task: PipelineTask) -> Iterator[bool]:
+        """Whether this process may work on a task inside the block: no other does."""
+        with (make_folder(self.folder) / f"{task.file}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+                return
+            yield True
+
+    def do(self, task: PipelineTask, run: Callable[[PipelineTask], Any]) -> TaskResult | None:
+        """Do a task unless it is done; None where another process works on it."""
+        with self.claimed(task) as free:
+            if not free:
+                return None
+            if (done := self.get(task)) is not None:
+                return done
+            start = time.perf_counter()
+            result = run(task)
+            seconds = time.perf_counter() - start
+            self.put(task, result, seconds)
+            return TaskResult(result, seconds)
+
+
+def fingerprints(tasks: Sequence[PipelineTask], own: Callable[[PipelineTask], Any]) -> dict[str, str]:
+    """A fingerprint of each task: of what `own` says that it depends on (JSON values), and of the tasks it needs."""
+    keys: dict[str, str] = {}
+    for task in tasks:
+        text = json.dumps([task.name, own(task), [keys[name] for name in task.needs]], sort_keys=True)
+        keys[task.name] = hashlib.sha256(text.encode()).hexdigest()[:24]
+    return keys
+
+
+def ready(tasks: Sequence[PipelineTask], done: set[str], running: set[str]) -> list[PipelineTask]:
+    """Tasks that can be begun now, in order."""
+    return [task for task in tasks if task.name not in done | running and done.issuperset(task.needs)]
+
+
+# ---------------------------------------------------------------- the run
 
 
 def prepare(
@@ -40,7 +123,7 @@ def prepare(
     samples: Sequence[str] = (),
     device: str = "auto",
     threads: int | None = None,
-) -> Setting:
+) -> Experiment:
     """What a run needs to know, checked; ``auto`` precision becomes what it is here, and stays that in a run folder.
 
     Parameters
@@ -70,7 +153,8 @@ def prepare(
         kept = run / "experiment.json"
         precision = read_json(kept)["precision"] if kept.is_file() else _precision(device)
     settings = settings.model_copy(update={"loop": settings.loop.model_copy(update={"precision": precision})})
-    return Setting(opened.root, run, settings, weights, mask_weights, tuple(samples) or known, _device(device), threads)
+    chosen = tuple(samples) or known
+    return Experiment(opened.root, run, settings, weights, mask_weights, chosen, _device(device), threads)
 
 
 def _device(device: str) -> str:
@@ -82,9 +166,9 @@ def _precision(device: str) -> str:
 
 
 def reproduce_augmentation(
-    tables: Sequence[str], setting: Setting, jobs: int = 1, dry_run: bool = False, tell: Tell = print
+    tables: Sequence[str], experiment: Experiment, jobs: int = 1, dry_run: bool = False, tell: Tell = print
 ) -> list[Path]:
-    """Do all steps of these tables that are not done yet, and write the tables.
+    """Do all tasks of these tables that are not done yet, and write the tables.
 
     Parameters
     ----------
@@ -103,87 +187,87 @@ def reproduce_augmentation(
     Raises
     ------
     InputError
-        For a table that is none, or input that a step cannot use.
+        For a table that is none, or input that a task cannot use.
     """
     for name in tables:
         if name not in NAMES:
             raise InputError(f"{name!r} is no table of section 5.2; there are: {', '.join(NAMES)}")
-    steps = make_plan(tables, setting.settings)
-    work = Work(setting)
-    store = Store(setting.run, fingerprints(steps, work.own))
-    done = {step.name: one for step in steps if (one := store.get(step)) is not None}
-    for line in plan_lines(steps, done, jobs):
+    tasks = make_plan(tables, experiment.settings)
+    pipeline = Pipeline(experiment)
+    kept = KeptResults(experiment.run, fingerprints(tasks, pipeline.own))
+    done = {task.name: result for task in tasks if (result := kept.get(task)) is not None}
+    for line in plan_lines(tasks, done, jobs):
         tell(line)
     if dry_run:
         return []
-    make_folder(setting.run)
+    make_folder(experiment.run)
     write_json(
-        setting.run / "experiment.json",
-        {"precision": setting.settings.loop.precision, "settings": setting.settings.model_dump(mode="json")},
+        experiment.run / "experiment.json",
+        {"precision": experiment.settings.loop.precision, "settings": experiment.settings.model_dump(mode="json")},
     )
 
-    def note(step: Step, result: Done) -> None:
-        done[step.name] = result
-        tell(f"{len(done)} of {len(steps)}: {step.name}, {result.seconds:,.0f} s{_short(step, result.result)}")
-        if step.kind == "train":  # a table stands early, with the trainings that are done
-            write_tables(tables, setting, done)
+    def note(task: PipelineTask, result: TaskResult) -> None:
+        done[task.name] = result
+        tell(f"{len(done)} of {len(tasks)}: {task.name}, {result.seconds:,.0f} s{_short(task, result.result)}")
+        if task.kind == "train":  # a table stands early, with the trainings that are done
+            write_tables(tables, experiment, done)
 
     if jobs == 1:
-        _in_turn(steps, store, work, done, note)
+        _in_turn(tasks, kept, pipeline, done, note)
     else:
-        _together(steps, store, setting, done, jobs, note)
-    return write_tables(tables, setting, done)
+        _together(tasks, kept, experiment, done, jobs, note)
+    return write_tables(tables, experiment, done)
 
 
-def plan_lines(steps: Sequence[Step], done: dict[str, Done], jobs: int) -> list[str]:
-    """The plan in words: each step, whether it is done and how long it took, and how long the rest may take."""
-    lines = [f"{len(steps)} steps, {len(done)} done"]
-    for step in steps:
-        lines.append(f"  {step.name}: " + (f"done, {done[step.name].seconds:,.0f} s" if step.name in done else "to do"))
-    rest = [_guess(step, steps, done) for step in steps if step.name not in done]
+def plan_lines(tasks: Sequence[PipelineTask], done: Results, jobs: int) -> list[str]:
+    """The plan in words: each task, whether it is done and how long it took, and how long the rest may take."""
+    lines = [f"{len(tasks)} tasks, {len(done)} done"]
+    for task in tasks:
+        lines.append(f"  {task.name}: " + (f"done, {done[task.name].seconds:,.0f} s" if task.name in done else "to do"))
+    rest = [_guess(task, tasks, done) for task in tasks if task.name not in done]
     if rest and None not in rest:
         lines.append(f"about {sum(filter(None, rest)) / jobs / 60:.0f} minutes left on {jobs} processes")
     return lines
 
 
-def _guess(step: Step, steps: Sequence[Step], done: dict[str, Done]) -> float | None:
-    """Seconds that a step may take: the mean of done ones of its kind (and network)."""
-    alike = [one for one in steps if one.name in done and one.kind == step.kind and one.what[1:2] == step.what[1:2]]
-    return sum(done[one.name].seconds for one in alike) / len(alike) if alike else None
+def _guess(task: PipelineTask, tasks: Sequence[PipelineTask], done: Results) -> float | None:
+    """Seconds that a task may take: the mean of done ones of its kind (and network)."""
+    alike = [t.name for t in tasks if t.name in done and t.kind == task.kind and t.what[1:2] == task.what[1:2]]
+    return sum(done[name].seconds for name in alike) / len(alike) if alike else None
 
 
-def _in_turn(steps: Sequence[Step], store: Store, work: Work, done: dict[str, Done], note: Note) -> None:
-    while len(done) < len(steps):
-        free = ready(steps, set(done), set())
-        for step in free:
-            result = store.do(step, work.do)
+def _in_turn(tasks: Sequence[PipelineTask], kept: KeptResults, pipeline: Pipeline, done: Results, note: Note) -> None:
+    while len(done) < len(tasks):
+        free = ready(tasks, set(done), set())
+        for task in free:
+            result = kept.do(task, pipeline.run)
             if result is not None:
-                note(step, result)
+                note(task, result)
                 break
         else:  # other processes work on all of them
             time.sleep(BUSY_SECONDS)
-            done |= {s.name: one for s in free if (one := store.get(s)) is not None}
+            done |= {task.name: result for task in free if (result := kept.get(task)) is not None}
 
 
 def _together(
-    steps: Sequence[Step], store: Store, setting: Setting, done: dict[str, Done], jobs: int, note: Note
+    tasks: Sequence[PipelineTask], kept: KeptResults, experiment: Experiment, done: Results, jobs: int, note: Note
 ) -> None:
-    one = replace(setting, threads=setting.threads or max(1, (os.cpu_count() or 1) // jobs))
+    shared = replace(experiment, threads=experiment.threads or max(1, (os.cpu_count() or 1) // jobs))
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        running: dict[Future[Any], Step] = {}
+        running: dict[Future[Any], PipelineTask] = {}
         try:
-            while len(done) < len(steps):
-                names = {step.name for step in running.values()}
-                for step in ready(steps, set(done), names)[: jobs - len(running)]:
-                    running[pool.submit(do_step, one, step, store.keys)] = step
+            while len(done) < len(tasks):
+                names = {task.name for task in running.values()}
+                for task in ready(tasks, set(done), names)[: jobs - len(running)]:
+                    running[pool.submit(do_task, shared, task, kept.keys)] = task
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    step, result = running.pop(future), future.result()
+                    task, result = running.pop(future), future.result()
                     if isinstance(result, Failure):
                         raise InputError(result.message)
                     if result is not None:
-                        note(step, result)
+                        note(task, result)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list((pool._processes or {}).values()):
@@ -191,23 +275,23 @@ def _together(
             raise
 
 
-def do_step(setting: Setting, step: Step, keys: dict[str, str]) -> Done | Failure | None:
-    """Do a step in a process of its own; None where another process works on it."""
-    if setting.threads:
-        torch.set_num_threads(setting.threads)
+def do_task(experiment: Experiment, task: PipelineTask, keys: dict[str, str]) -> TaskResult | Failure | None:
+    """Do a task in a process of its own; None where another process works on it."""
+    if experiment.threads:
+        torch.set_num_threads(experiment.threads)
     try:
-        found = Store(setting.run, keys).do(step, Work(setting).do)
+        result = KeptResults(experiment.run, keys).do(task, Pipeline(experiment).run)
     except InputError as error:
         return Failure(str(error))
-    if found is None:
+    if result is None:
         time.sleep(BUSY_SECONDS)
-    return found
+    return result
 
 
-def _short(step: Step, result: Any) -> str:
-    if step.kind == "set":
+def _short(task: PipelineTask, result: Any) -> str:
+    if task.kind == "set":
         return f", {result['pairs']} pairs of {result['attempts']} attempts"
-    if step.kind == "train":
+    if task.kind == "train":
         scores = result["scores"]
         parts = [f"{name} {100 * (scores[f'total_{name}']['value'] or 0):.1f}" for name in ("compact", "extended")]
         return f", IoU all {100 * scores['total']['value']:.1f}, {', '.join(parts)}"

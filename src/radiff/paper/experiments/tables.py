@@ -2,13 +2,13 @@
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from radiff.files import make_folder, write_json, write_text
+from radiff.paper.experiments.pipeline import Experiment
 from radiff.paper.experiments.plan import ADDED, COUNTED, RENDERED, TABLES
-from radiff.paper.experiments.steps import Done
-from radiff.paper.experiments.work import Setting
 
 PAPER_COUNTS = {
     "table5": [
@@ -43,57 +43,65 @@ NOTE = (
 )
 
 
-def write_tables(tables: Sequence[str], setting: Setting, done: Mapping[str, Done]) -> list[Path]:
+@dataclass(frozen=True)
+class TaskResult:
+    """A task's result, JSON values, and how long it took."""
+
+    result: Any
+    seconds: float
+
+
+def write_tables(tables: Sequence[str], experiment: Experiment, done: Mapping[str, TaskResult]) -> list[Path]:
     """Write ``<table>.md`` and ``<table>.json`` of each table into the run folder.
 
     Parameters
     ----------
     done : mapping of str to Done
-        Results of steps by their names; rows whose trainings are missing are left out, and so are tables of counts
+        Results of tasks by their names; rows whose trainings are missing are left out, and so are tables of counts
         whose sets are.
     """
-    folder, paths = make_folder(setting.run), []
+    folder, paths = make_folder(experiment.run), []
     for table in tables:
         if any(f"set {name}" not in done for name in COUNTED.get(table, ())):
             continue
-        lines = list(count_lines(table, done) if table in PAPER_COUNTS else iou_lines(table, setting, done))
+        lines = list(count_lines(table, done) if table in PAPER_COUNTS else iou_lines(table, experiment, done))
         write_text(folder / f"{table}.md", "\n".join(lines) + "\n")
         paths.append(folder / f"{table}.md")
         if table in TABLES:
-            write_json(folder / f"{table}.json", {n: summary(table, n, done) for n in setting.settings.networks})
+            write_json(folder / f"{table}.json", {n: summary(table, n, done) for n in experiment.settings.networks})
     return paths
 
 
 # ---------------------------------------------------------------- IoU
 
 
-def runs_of(mix: str, network: str, done: Mapping[str, Done]) -> list[dict[str, Any]]:
+def runs_of(mix: str, network: str, done: Mapping[str, TaskResult]) -> list[dict[str, Any]]:
     """Results of the trainings of a mix with a network."""
     start = f"train {mix} {network} "
     return [one.result for name, one in sorted(done.items()) if name.startswith(start)]
 
 
-def summary(table: str, network: str, done: Mapping[str, Done]) -> dict[str, dict[str, dict[str, Any]]]:
+def summary(table: str, network: str, done: Mapping[str, TaskResult]) -> dict[str, dict[str, dict[str, Any]]]:
     """Mean and spread of each figure of each row: ``{row: {figure: {mean, spread, values}}}``."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in TABLES[table]:
-        runs = runs_of(row.mix, network, done)
+    for row, mix in TABLES[table].items():
+        runs = runs_of(mix, network, done)
         if not runs:
             continue
-        found[row.name] = {}
+        found[row] = {}
         for key, (section, _) in COLUMNS.items():
             values = [v for run in runs if (v := run[section][key]["value"]) is not None]
             if values:
                 spread = statistics.stdev(values) if len(values) > 1 else None
-                found[row.name][key] = {"mean": statistics.fmean(values), "spread": spread, "values": values}
-        found[row.name]["train_pairs"] = {"mean": runs[0]["train_pairs"], "spread": None, "values": []}
-        found[row.name]["trainings"] = {"mean": len(runs), "spread": None, "values": []}
+                found[row][key] = {"mean": statistics.fmean(values), "spread": spread, "values": values}
+        found[row]["train_pairs"] = {"mean": runs[0]["train_pairs"], "spread": None, "values": []}
+        found[row]["trainings"] = {"mean": len(runs), "spread": None, "values": []}
     return found
 
 
-def iou_lines(table: str, setting: Setting, done: Mapping[str, Done]) -> Iterator[str]:
+def iou_lines(table: str, experiment: Experiment, done: Mapping[str, TaskResult]) -> Iterator[str]:
     """Table 6 or 8 as Markdown, one part a network."""
-    settings = setting.settings
+    settings = experiment.settings
     for network in settings.networks:
         found = summary(table, network, done)
         if not found:
@@ -144,7 +152,7 @@ def verdict_lines(table: str, found: Mapping[str, Any]) -> Iterator[str]:
 # ---------------------------------------------------------------- counts
 
 
-def count_lines(table: str, done: Mapping[str, Done]) -> Iterator[str]:
+def count_lines(table: str, done: Mapping[str, TaskResult]) -> Iterator[str]:
     """Table 5 or 7 as Markdown."""
     pack = done["pack"].result
     columns: dict[str, list[int]] = {}
@@ -179,7 +187,7 @@ def count_lines(table: str, done: Mapping[str, Done]) -> Iterator[str]:
         yield _row([name, f"{a:,}", f"{b:,}"])
 
 
-def dropped_lines(sets: Mapping[str, Done]) -> Iterator[str]:
+def dropped_lines(sets: Mapping[str, TaskResult]) -> Iterator[str]:
     """What the gate dropped of each set, by its name."""
     for name, one in sets.items():
         if one.result["attempts"]:
