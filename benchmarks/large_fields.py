@@ -51,7 +51,7 @@ def run(size: int, weights: str, threads: int | None, seed: int) -> dict[str, An
         torch.set_num_threads(threads)
     warnings.simplefilter("ignore")
     from radiff.generate import Generator
-    from radiff.generate.steering import windows
+    from radiff.generate.denoising import windows
 
     generator = Generator(weights)
     factor = generator.autoencoder.config.factor

@@ -61,8 +61,8 @@ def test_within_a_reach_clean_latents_are_clamped_and_noise_follows(config):
     objective = Objective(config)
     angle = torch.linspace(0.05, min(objective.last_angle, 1.5), 33, dtype=torch.float64)
     clean, noise, x = noised(objective, angle)
-    said = objective.target(clean, noise, angle)
-    free, held = objective.velocity(x, said, angle), objective.velocity(x, said, angle, torch.tensor(4.0))
+    output = objective.target(clean, noise, angle)
+    free, held = objective.velocity(x, output, angle), objective.velocity(x, output, angle, torch.tensor(4.0))
     cos, sin = column(angle.cos()), column(angle.sin())
     kept = cos * x - sin * held
     torch.testing.assert_close(kept, clean.clamp(-4.0, 4.0), atol=1e-9, rtol=1e-9)
@@ -104,24 +104,24 @@ def test_a_schedule_tells_the_number_of_the_step(name):
     """Step t is told as t; an angle between two steps as a time between them; outside, the nearest step."""
     objective = Objective(DiffusionConfig(name))
     x = torch.randn(1000, 1, 1, 1)
-    given, time = objective.asked(x, objective.angles)
+    given, time = objective.model_input(x, objective.angles)
     assert torch.equal(given, x)
     torch.testing.assert_close(time, torch.arange(1000.0), atol=1e-3, rtol=0)
     low, high = objective.angles[[200, 700]], objective.angles[[201, 701]]
-    _, between = objective.asked(x[:2], 0.75 * low + 0.25 * high)
+    _, between = objective.model_input(x[:2], 0.75 * low + 0.25 * high)
     torch.testing.assert_close(between, torch.tensor([200.25, 700.25]), atol=0.02, rtol=0)
-    _, outside = objective.asked(x[:2], torch.tensor([0.0, math.pi / 2]))
+    _, outside = objective.model_input(x[:2], torch.tensor([0.0, math.pi / 2]))
     assert outside.tolist() == [0.0, 999.0]
 
 
 def test_angle_and_flow_tell_thousandths_of_the_way():
     angle = torch.tensor([0.0, math.pi / 8, math.pi / 4, math.pi / 2])
     x = torch.randn(4, 1, 2, 2)
-    given, time = Objective(DiffusionConfig("angle")).asked(x, angle)
+    given, time = Objective(DiffusionConfig("angle")).model_input(x, angle)
     assert torch.equal(given, x)
     torch.testing.assert_close(time, torch.tensor([0.0, 250.0, 500.0, 1000.0]), atol=1e-3, rtol=0)
     angle = torch.tensor([0.0, math.atan(1 / 3), math.pi / 4, math.pi / 2])
-    _, time = Objective(DiffusionConfig("flow")).asked(x, angle)
+    _, time = Objective(DiffusionConfig("flow")).model_input(x, angle)
     torch.testing.assert_close(time, torch.tensor([0.0, 250.0, 500.0, 1000.0]), atol=1e-3, rtol=0)
 
 
@@ -130,7 +130,7 @@ def test_flow_is_given_the_straight_line_between_image_and_noise():
     objective = Objective(DiffusionConfig("flow"))
     angle = torch.linspace(0.0, math.pi / 2, 33, dtype=torch.float64)
     clean, noise, x = noised(objective, angle)
-    given, time = objective.asked(x, angle)
+    given, time = objective.model_input(x, angle)
     u = column(time / 1000.0)
     torch.testing.assert_close(given, (1 - u) * clean + u * noise)
 

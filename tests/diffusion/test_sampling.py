@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from radiff.diffusion.sampling import SAMPLERS, TWO_CALLS, initial_noise, network_calls, sample, steps_for
+from radiff.diffusion.sampling import SAMPLERS, TWO_CALLS, Steps, initial_noise, network_calls, sample, steps_for
 
 EVERY = pytest.mark.parametrize("sampler", SAMPLERS)
 
@@ -19,7 +19,7 @@ def toward_zero(latents, angle):
 
 def draw(seeds, sampler, num_steps=4):
     noise, generators = initial_noise(seeds, (2, 3, 3))
-    return sample(toward_zero, noise, sampler, num_steps, generators)
+    return sample(toward_zero, noise, sampler, Steps(num_steps, generators=generators))
 
 
 def test_noise_is_unit_gaussian_and_each_seed_has_its_own():
@@ -52,7 +52,8 @@ def test_calls_and_progress(sampler, num_steps, last_angle):
         return torch.zeros_like(latents)
 
     noise, generators = initial_noise([1, 2], (1, 2, 2))
-    latents = sample(velocity, noise, sampler, num_steps, generators, lambda: ticks.append(1), last_angle)
+    steps = Steps(num_steps, last_angle, generators, lambda: ticks.append(1))
+    latents = sample(velocity, noise, sampler, steps)
     assert latents.shape == noise.shape and latents.isfinite().all()
     assert (
         len(calls)
@@ -101,7 +102,7 @@ def test_equal_steps_from_noise_to_nothing(num_steps):
 def test_the_noise_given_is_left_as_it_is(sampler):
     noise, generators = initial_noise([3], (1, 3, 3))
     before = noise.clone()
-    sample(toward_zero, noise, sampler, 3, generators)
+    sample(toward_zero, noise, sampler, Steps(3, generators=generators))
     assert torch.equal(noise, before)
 
 
@@ -109,7 +110,7 @@ def test_only_ddpm_draws_noise_on_the_way():
     for sampler in SAMPLERS:
         noise, generators = initial_noise([3], (1, 3, 3))
         state = generators[0].get_state()
-        sample(toward_zero, noise, sampler, 3, generators)
+        sample(toward_zero, noise, sampler, Steps(3, generators=generators))
         assert torch.equal(generators[0].get_state(), state) is (sampler != "ddpm")
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from conftest import wake
 from radiff.models import denoiser as room
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
-from radiff.models.conditions import PLANES, Conditions, condition_planes, veiled
+from radiff.models.conditions import PLANES, Conditions, condition_planes, noise_augmented
 from radiff.models.denoiser import TOKEN_STRIDE, BackgroundEncoder, Denoiser, DenoiserConfig, positions, waves
 from radiff.training.config import load_preset
 
@@ -37,11 +37,11 @@ def ask(count=2, height=8, width=8, seed=0, config=SMALL):
     size = (count, height * config.factor, width * config.factor)
     masks = torch.randint(0, 4, size, generator=random)
     peaks = torch.rand(size, generator=random) * (masks > 0)
-    detail = torch.linspace(0.2, 0.8, count)
+    strength = torch.linspace(0.2, 0.8, count)
     background = torch.randn(shape, generator=random)
-    shown = veiled(background, torch.randn(shape, generator=random), detail)
+    noised = noise_augmented(background, torch.randn(shape, generator=random), strength)
     beam = torch.linspace(2.5, 5.0, count)
-    return Conditions(condition_planes(masks, peaks, config.factor), beam, background, shown, detail)
+    return Conditions(condition_planes(masks, peaks, config.factor), beam, background, noised, strength)
 
 
 def given(count=2, height=8, width=8, seed=1, config=SMALL):
@@ -101,7 +101,7 @@ def test_an_odd_size_is_the_next_even_one_by_reflection(config):
     def grown(x):
         return F.pad(x, (0, -x.shape[-1] % network.multiple, 0, -x.shape[-2] % network.multiple), mode="reflect")
 
-    large = replace(conditions, **{n: grown(getattr(conditions, n)) for n in ("planes", "background", "shown")})
+    large = replace(conditions, **{n: grown(getattr(conditions, n)) for n in ("planes", "background", "noised")})
     whole = network(grown(latents), time, large)
     assert whole.shape[-1] > 13
     assert torch.equal(network(latents, time, conditions), whole[..., :10, :13])
@@ -124,11 +124,11 @@ def changed(conditions, name):
         return replace(conditions, planes=planes)
     if name == "has_background":
         return replace(conditions, has_background=torch.zeros(len(conditions.beam), dtype=torch.bool))
-    new = {"beam": 1.2 * conditions.beam, "detail": 1 - conditions.detail}
+    new = {"beam": 1.2 * conditions.beam, "strength": 1 - conditions.strength}
     return replace(conditions, **{name: new.get(name, 1.5 * getattr(conditions, name))})
 
 
-HEARD = ("mask", "peaks", "beam", "background", "shown", "detail", "has_background")
+HEARD = ("mask", "peaks", "beam", "background", "noised", "strength", "has_background")
 
 
 @pytest.mark.parametrize("name", HEARD)
@@ -166,9 +166,9 @@ def test_background_reaches_far_pixels_by_attention_alone():
     network.local.weight.zero_()
     network.summary.weight.zero_()
     conditions = ask(1, 16, 16)
-    shown = conditions.shown.clone()
-    shown[..., 0, 0] += 10.0
-    change = network(latents, time, replace(conditions, shown=shown)) - network(latents, time, conditions)
+    noised = conditions.noised.clone()
+    noised[..., 0, 0] += 10.0
+    change = network(latents, time, replace(conditions, noised=noised)) - network(latents, time, conditions)
     assert (change.abs().amax(1)[0, 8:, 8:] > 1e-6).all()
 
 
@@ -177,7 +177,7 @@ def test_every_image_has_a_time_and_conditions_of_its_own():
     together = network(latents, time, conditions)
     for k in range(3):
         one = Conditions(
-            *(getattr(conditions, n)[k : k + 1] for n in ("planes", "beam", "background", "shown", "detail"))
+            *(getattr(conditions, n)[k : k + 1] for n in ("planes", "beam", "background", "noised", "strength"))
         )
         alone = network(latents[k : k + 1], time[k : k + 1], one)
         torch.testing.assert_close(together[k : k + 1], alone, atol=1e-5, rtol=1e-4)
@@ -207,7 +207,7 @@ def test_a_background_left_out_is_none():
     assert torch.equal(half[1], without[1])
     assert torch.equal(half[0], network(latents, time, conditions)[0])
     wild = replace(
-        dropped, background=1e3 * conditions.background, shown=-conditions.shown, detail=0 * conditions.detail
+        dropped, background=1e3 * conditions.background, noised=-conditions.noised, strength=0 * conditions.strength
     )
     assert torch.equal(network(latents, time, wild), without)
 
@@ -226,28 +226,30 @@ def test_a_network_without_background_takes_no_notice_of_one():
     assert torch.equal(network(latents, time, Conditions(conditions.planes, conditions.beam)), base)
 
 
-# ---------------------------------------------------------------- the veil
+# ---------------------------------------------------------------- the noise
 
 
 def test_detail_of_one_shows_the_background_itself():
     background, noise = torch.randn(3, 6, 8, 8), torch.randn(3, 6, 8, 8)
-    assert torch.equal(veiled(background, noise, torch.ones(3)), background)
-    torch.testing.assert_close(veiled(background, noise, torch.zeros(3)), noise, atol=1e-6, rtol=0)
-    half = veiled(background, noise, torch.full((3,), 0.5))
+    assert torch.equal(noise_augmented(background, noise, torch.ones(3)), background)
+    torch.testing.assert_close(noise_augmented(background, noise, torch.zeros(3)), noise, atol=1e-6, rtol=0)
+    half = noise_augmented(background, noise, torch.full((3,), 0.5))
     torch.testing.assert_close(half, (background + noise) / math.sqrt(2))
     network, (latents, time), conditions = make(), given(), ask()
-    clear = replace(conditions, shown=veiled(conditions.background, noise[:2], torch.ones(2)), detail=torch.ones(2))
+    clear = replace(
+        conditions, noised=noise_augmented(conditions.background, noise[:2], torch.ones(2)), strength=torch.ones(2)
+    )
     plain = Conditions(conditions.planes, conditions.beam, conditions.background)
     assert torch.equal(network(latents, time, clear), network(latents, time, plain))
 
 
 def test_the_veil_keeps_the_power_of_noise_and_hides_more_and_more():
     background, noise = torch.randn(5, 6, 64, 64), torch.randn(5, 6, 64, 64)
-    detail = torch.linspace(0, 1, 5)
-    shown = veiled(background, noise, detail)
-    torch.testing.assert_close(shown.var((1, 2, 3)), torch.ones(5), atol=0.05, rtol=0)
-    copied = (shown * background).mean((1, 2, 3)) / background.square().mean((1, 2, 3))
-    torch.testing.assert_close(copied, torch.sin(detail * math.pi / 2), atol=0.02, rtol=0)
+    strength = torch.linspace(0, 1, 5)
+    noised = noise_augmented(background, noise, strength)
+    torch.testing.assert_close(noised.var((1, 2, 3)), torch.ones(5), atol=0.05, rtol=0)
+    copied = (noised * background).mean((1, 2, 3)) / background.square().mean((1, 2, 3))
+    torch.testing.assert_close(copied, torch.sin(strength * math.pi / 2), atol=0.02, rtol=0)
 
 
 def test_behind_the_veil_the_power_of_the_noise_is_still_told():
@@ -255,14 +257,14 @@ def test_behind_the_veil_the_power_of_the_noise_is_still_told():
     torch.manual_seed(0)
     encoder = BackgroundEncoder(SMALL)
     wake(encoder, 0.2)
-    background, veil, present = torch.randn(1, 6, 32, 32), torch.randn(1, 6, 32, 32), torch.tensor([True])
-    tokens = encoder(background, veil, present)
+    background, noise, present = torch.randn(1, 6, 32, 32), torch.randn(1, 6, 32, 32), torch.tensor([True])
+    tokens = encoder(background, noise, present)
     assert tokens.shape == (1, SMALL.context, 32 // TOKEN_STRIDE, 32 // TOKEN_STRIDE)
-    assert torch.equal(encoder(-background, veil, present), tokens)
-    assert (encoder(3.0 * background, veil, present) - tokens).abs().max() > 0.1
+    assert torch.equal(encoder(-background, noise, present), tokens)
+    assert (encoder(3.0 * background, noise, present) - tokens).abs().max() > 0.1
     louder = background.clone()
     louder[..., :4, :4] *= 5.0
-    change = (encoder(louder, veil, present) - tokens).abs().amax((0, 1))
+    change = (encoder(louder, noise, present) - tokens).abs().amax((0, 1))
     assert change[0, 0] > 0.01 and change[-1, -1] == 0  # told where it is
 
 
@@ -314,7 +316,7 @@ def test_joined_without_any_background_there_is_none():
     joined = Conditions.join([Conditions(c.planes, c.beam) for c in (one, two)])
     assert joined.planes.equal(torch.cat([one.planes, two.planes]))
     assert joined.beam.equal(torch.cat([one.beam, two.beam]))
-    assert joined.background is joined.shown is joined.detail is None
+    assert joined.background is joined.noised is joined.strength is None
     assert not joined.has_background.any()
 
 

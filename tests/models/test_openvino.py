@@ -8,7 +8,7 @@ import torch
 
 from conftest import wake
 from radiff.errors import InputError
-from radiff.models.conditions import Conditions, veiled
+from radiff.models.conditions import Conditions, noise_augmented
 from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.models.openvino import OpenVinoDenoiser, choose_backend
 
@@ -28,8 +28,10 @@ def ask(count, height, width):
     random = torch.Generator().manual_seed(count)
     planes = torch.rand(count, 20, height, width, generator=random).round()
     background = torch.randn(count, 4, height, width, generator=random)
-    detail = torch.full((count,), 0.5)
-    return Conditions(planes, torch.linspace(2, 5, count), background, veiled(background, -background, detail), detail)
+    strength = torch.full((count,), 0.5)
+    return Conditions(
+        planes, torch.linspace(2, 5, count), background, noise_augmented(background, -background, strength), strength
+    )
 
 
 @pytest.fixture

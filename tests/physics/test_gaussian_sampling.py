@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from radiff.diffusion.objectives import DiffusionConfig, Objective
-from radiff.diffusion.sampling import SAMPLERS, initial_noise, network_calls, sample, steps_for
+from radiff.diffusion.sampling import SAMPLERS, Steps, initial_noise, network_calls, sample, steps_for
 
 ANGLE = ("euler", "heun", "adams")
 CONFIGS = [
@@ -66,7 +66,7 @@ def exact_network(config, mean, width):
         return said.to(given.dtype)
 
     def velocity(latents, angle):
-        return objective.velocity(latents, network(*objective.asked(latents, angle)), angle)
+        return objective.velocity(latents, network(*objective.model_input(latents, angle)), angle)
 
     return velocity, objective.last_angle
 
@@ -75,10 +75,10 @@ def mean_and_width(velocity, sampler, num_steps, last_angle=math.pi / 2):
     """Of what a sampler makes; exact for deterministic samplers, from 65,536 numbers for ddpm."""
     if sampler == "ddpm":
         noise, generators = initial_noise([1, 2, 3, 4], (1, 128, 128))
-        made = sample(velocity, noise, sampler, num_steps, generators, last_angle=last_angle)
+        made = sample(velocity, noise, sampler, Steps(num_steps, last_angle, generators))
         return made.mean().item(), made.std().item()
     noise = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)
-    made = sample(velocity, noise, sampler, num_steps, last_angle=last_angle).flatten()
+    made = sample(velocity, noise, sampler, Steps(num_steps, last_angle)).flatten()
     return made[0].item(), (made[1] - made[0]).item()
 
 

@@ -195,9 +195,9 @@ def test_the_denoiser_is_given_what_sampling_will_give_it(objective, monkeypatch
     monkeypatch.setattr(task.denoiser, "forward", spy)
     loss, _ = task(data, generator())
     assert loss.item() == 0
-    given, time = task.objective.asked(task.objective.noised(clean, noise, angle), angle)
+    given, time = task.objective.model_input(task.objective.noised(clean, noise, angle), angle)
     assert seen["latents"].equal(given) and seen["time"].equal(time)
-    assert seen["asked"].planes.equal(conditions.planes) and seen["asked"].shown.equal(conditions.shown)
+    assert seen["asked"].planes.equal(conditions.planes) and seen["asked"].noised.equal(conditions.noised)
 
 
 @torch.no_grad()
@@ -361,18 +361,18 @@ def test_each_condition_is_dropped_on_its_own(told):
 
 
 def test_how_much_of_a_background_is_shown(told):
-    """Drawn evenly, with a seventh of the cutouts at each end; what is shown is the veiled background."""
+    """Drawn evenly, with a seventh of the cutouts at each end; it is the background in so much noise."""
     _, conditions, *_ = told
-    detail = conditions.detail
+    strength = conditions.strength
     for end in (0.0, 1.0):
-        assert rate(detail == end)[0] == pytest.approx(1 / 7, abs=rate(detail)[1])
-    inner = detail[(detail > 0) & (detail < 1)]
+        assert rate(strength == end)[0] == pytest.approx(1 / 7, abs=rate(strength)[1])
+    inner = strength[(strength > 0) & (strength < 1)]
     assert torch.histc(inner, 5, 0, 1).tolist() == pytest.approx([len(inner) / 5] * 5, rel=0.15)
-    clear = detail == 1
-    assert conditions.shown[clear].equal(conditions.background[clear])
-    a = ((1 - detail) * math.pi / 2)[:, None, None, None]
-    veil = ((conditions.shown - a.cos() * conditions.background) / a.sin())[(detail < 0.99)]
-    assert veil.mean().item() == pytest.approx(0, abs=0.01) and veil.std().item() == pytest.approx(1, abs=0.01)
+    clear = strength == 1
+    assert conditions.noised[clear].equal(conditions.background[clear])
+    a = ((1 - strength) * math.pi / 2)[:, None, None, None]
+    noise = ((conditions.noised - a.cos() * conditions.background) / a.sin())[(strength < 0.99)]
+    assert noise.mean().item() == pytest.approx(0, abs=0.01) and noise.std().item() == pytest.approx(1, abs=0.01)
 
 
 def test_nothing_is_dropped_where_nothing_is_to_be():
@@ -386,7 +386,7 @@ def test_nothing_is_dropped_where_nothing_is_to_be():
 def test_without_a_background_condition_none_is_drawn():
     config = DenoiserConfig(**(SIZES | {"context": 0}))
     conditions = loss_of(config=config).draw_conditions(batch(), generator())
-    assert conditions.background is conditions.shown is conditions.has_background is None
+    assert conditions.background is conditions.noised is conditions.has_background is None
 
 
 @pytest.mark.parametrize(("share", "left"), [(0.0, 20_000), (1.0, 0), (0.15, 17_000)])

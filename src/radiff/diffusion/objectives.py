@@ -6,12 +6,15 @@ every denoiser.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
+
+from radiff.diffusion.sampling import Denoise
 
 OBJECTIVES = ("angle", "flow", "v", "eps")
 HALF_TURN = math.pi / 2
@@ -95,7 +98,7 @@ class Objective:
         return torch.cos(a) * clean + torch.sin(a) * noise
 
     def target(self, clean: Tensor, noise: Tensor, angle: Tensor) -> Tensor:
-        """What the denoiser is to say."""
+        """What the denoiser is to put out."""
         a = angle[:, None, None, None]
         if self.config.objective == "flow":
             return noise - clean
@@ -103,7 +106,7 @@ class Objective:
             return noise
         return torch.cos(a) * noise - torch.sin(a) * clean
 
-    def asked(self, x: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    def model_input(self, x: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
         """What the denoiser is given for latents at `angle` (batch,): the latents in its own scale, and its time."""
         if self.config.objective == "flow":
             a = angle[:, None, None, None]
@@ -115,25 +118,33 @@ class Objective:
         low, high = angles[above - 1], angles[above]
         return x, above - 1 + ((angle - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
 
-    def velocity(self, x: Tensor, said: Tensor, angle: Tensor, reach: Tensor | None = None) -> Tensor:
-        """dx/d(angle) = cos(angle) eps - sin(angle) x_0, from what the denoiser said of `x` at `angle` (batch,).
+    def denoiser(self, model: Callable[[Tensor, Tensor], Tensor], reach: Tensor | None = None) -> Denoise:
+        """What samplers take, from a model that takes (input, time); `reach` as of `velocity`."""
+
+        def denoise(x: Tensor, angle: Tensor) -> Tensor:
+            return self.velocity(x, model(*self.model_input(x, angle)).float(), angle, reach)
+
+        return denoise
+
+    def velocity(self, x: Tensor, output: Tensor, angle: Tensor, reach: Tensor | None = None) -> Tensor:
+        """dx/d(angle) = cos(angle) eps - sin(angle) x_0, from the model's output for `x` at `angle` (batch,).
 
         With `reach`, x_0 is brought to -reach ... reach, as Ho et al. (2020) do with their images: at high noise the
         answer of an ``eps`` denoiser is divided by a number near 0 to get x_0, and so is its error.
         """
-        found = self._velocity(x, said, angle)
+        found = self._velocity(x, output, angle)
         if reach is None:
             return found
         a = angle[:, None, None, None]
         clean = torch.cos(a) * x - torch.sin(a) * found
         return found + (clean - clean.clamp(-reach, reach)) / torch.sin(a)
 
-    def _velocity(self, x: Tensor, said: Tensor, angle: Tensor) -> Tensor:
+    def _velocity(self, x: Tensor, output: Tensor, angle: Tensor) -> Tensor:
         a = angle[:, None, None, None]
-        if self.config.objective == "flow":  # x = cos x_0 + sin eps and said = eps - x_0, solved for both
+        if self.config.objective == "flow":  # x = cos x_0 + sin eps and output = eps - x_0, solved for both
             total = torch.cos(a) + torch.sin(a)
-            clean, noise = (x - torch.sin(a) * said) / total, (x + torch.cos(a) * said) / total
+            clean, noise = (x - torch.sin(a) * output) / total, (x + torch.cos(a) * output) / total
             return torch.cos(a) * noise - torch.sin(a) * clean
         if self.config.objective == "eps":
-            return (said - torch.sin(a) * x) / torch.cos(a).clamp(min=1e-4)
-        return said
+            return (output - torch.sin(a) * x) / torch.cos(a).clamp(min=1e-4)
+        return output

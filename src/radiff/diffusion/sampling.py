@@ -1,12 +1,14 @@
 """Noise to latents. Knows no FITS, no masks, no networks: the denoiser is a function of (latents, angle).
 
-One denoiser serves every sampler, whatever it was trained on: a sampler of diffusers works on a schedule of its own,
-and what it asks of the network is put into an angle and back (see `radiff.diffusion.objectives`). Every image has a
-random generator of its own, on the CPU, so that its noise does not depend on the batch, the device or the order.
+A sampler is a function of ``(denoise, noise, steps)``, and `SAMPLERS` names them all. One denoiser serves every
+sampler, whatever it was trained on: a scheduler of diffusers works on a schedule of its own, and what it asks of the
+network is put into an angle and back (see `radiff.diffusion.objectives`). Every image has a random generator of its
+own, on the CPU, so that its noise does not depend on the batch, the device or the order.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -24,12 +26,42 @@ from diffusers import (
 )
 from torch import Tensor
 
-Velocity = Callable[[Tensor, Tensor], Tensor]
-"""(latents (batch, c, ny, nx), angle (batch,)) -> cos(angle) eps - sin(angle) x_0."""
+Denoise = Callable[[Tensor, Tensor], Tensor]
+"""(latents (batch, c, ny, nx), angle (batch,)) -> dx/d(angle) = cos(angle) eps - sin(angle) x_0."""
 
-SAMPLERS = ("euler", "heun", "adams", "dpm++", "unipc", "ddim", "ddpm", "edm-heun", "flow-euler", "flow-heun")
-TWO_CALLS = ("heun", "edm-heun", "flow-heun")
-"""Samplers that ask the network twice a step, but for the last."""
+QUARTER = math.pi / 2
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How a sampler is to go.
+
+    Attributes
+    ----------
+    number : int
+    last_angle : float
+        The noisiest angle that the denoiser knows (`Objective.last_angle`).
+    generators : list of torch.Generator, optional
+        One an image, for samplers that add noise at every step (``ddpm``).
+    on_step : callable, optional
+        Called after every step, for a progress bar.
+    """
+
+    number: int
+    last_angle: float = QUARTER
+    generators: list[torch.Generator] | None = None
+    on_step: Callable[[], None] | None = None
+
+    def angles(self) -> Iterator[tuple[float, float]]:
+        """(angle here, angle there) of equal steps from the noisiest angle to 0."""
+        for pair in pairwise(torch.linspace(self.last_angle, 0.0, self.number + 1).tolist()):
+            yield pair
+            self.done()
+
+    def done(self) -> None:
+        """Tell that a step is done."""
+        if self.on_step is not None:
+            self.on_step()
 
 
 def network_calls(sampler: str, num_steps: int) -> int:
@@ -59,31 +91,8 @@ def initial_noise(seeds: Sequence[int], shape: tuple[int, ...]) -> tuple[Tensor,
     return torch.stack([torch.randn(shape, generator=g) for g in generators]), generators
 
 
-def sample(
-    velocity: Velocity,
-    noise: Tensor,
-    sampler: str,
-    num_steps: int,
-    generators: list[torch.Generator] | None = None,
-    on_step: Callable[[], None] | None = None,
-    last_angle: float = math.pi / 2,
-) -> Tensor:
-    """Turn `noise` (batch, channels, ny, nx) into latents by `num_steps` steps of `sampler` (Eq. 5).
-
-    Parameters
-    ----------
-    velocity : callable
-        See `Velocity`.
-    sampler : str
-        ``euler``, ``heun`` (second order, two calls a step) and ``adams``
-        (second order, one call a step) on the angle; ``dpm++``, ``unipc``, ``ddim``, ``ddpm``, ``edm-heun`` and
-        the flow samplers ``flow-euler``, ``flow-heun`` of diffusers.
-    generators : list of torch.Generator, optional
-        One an image, for samplers that add noise at every step (``ddpm``).
-    on_step : callable, optional
-        Called after every step, for a progress bar.
-    last_angle : float
-        The noisiest angle that the denoiser knows (`Objective.last_angle`).
+def sample(denoise: Denoise, noise: Tensor, sampler: str, steps: Steps | int) -> Tensor:
+    """Turn `noise` (batch, channels, ny, nx) into latents by the sampler of that name (Eq. 5).
 
     Raises
     ------
@@ -92,110 +101,164 @@ def sample(
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"{sampler!r} is no sampler; there are: {', '.join(SAMPLERS)}")
-    if sampler in ("euler", "heun", "adams"):
-        return _along_the_angle(velocity, noise, sampler, num_steps, on_step, last_angle)
-    return _by_schedule(velocity, noise, sampler, num_steps, generators, on_step, last_angle)
+    return SAMPLERS[sampler](denoise, noise, steps if isinstance(steps, Steps) else Steps(steps))
 
 
 @lru_cache(maxsize=64)
-def null_response(sampler: str, num_steps: int, last_angle: float = math.pi / 2) -> float:
+def null_response(sampler: str, num_steps: int, last_angle: float = QUARTER) -> float:
     """What a sampler leaves of noise where the velocity is 0: 1 for steps along the angle, less for other paths.
 
     Samplers of diffusers keep their estimates of image and noise through a step, and lose the cosine of each step.
     """
     one = torch.ones(1, 1, 1, 1, dtype=torch.float64)
-    return float(sample(lambda x, _: torch.zeros_like(x), one, sampler, num_steps, None, None, last_angle))
+    return float(sample(lambda x, _: torch.zeros_like(x), one, sampler, Steps(num_steps, last_angle)))
 
 
-def _along_the_angle(
-    velocity: Velocity,
-    x: Tensor,
-    sampler: str,
-    num_steps: int,
-    on_step: Callable[[], None] | None,
-    last_angle: float,
-) -> Tensor:
-    """Equal steps of dx/d(angle) = v. White noise of unit variance has v = 0: it is right after any number of steps."""
-    angles = torch.linspace(last_angle, 0.0, num_steps + 1).tolist()
-    before: Tensor | None = None
-    for here, there in pairwise(angles):
+# -- along the angle: white noise of unit variance has v = 0, it is right after any number of steps -----------------
+
+
+def euler(denoise: Denoise, x: Tensor, steps: Steps) -> Tensor:
+    """First order, one call a step."""
+    for here, there in steps.angles():
+        x = x - (here - there) * denoise(x, _all(x, here))
+    return x
+
+
+def heun(denoise: Denoise, x: Tensor, steps: Steps) -> Tensor:
+    """Second order, two calls a step."""
+    for here, there in steps.angles():
         step = here - there
-        v = velocity(x, x.new_full((len(x),), here))
-        now = v
-        if sampler == "heun" and there > 0:
-            v = 0.5 * (v + velocity(x - step * v, x.new_full((len(x),), there)))
-        elif sampler == "adams" and before is not None:
-            v = 1.5 * v - 0.5 * before
-        before = now
+        v = denoise(x, _all(x, here))
+        if there > 0:
+            v = 0.5 * (v + denoise(x - step * v, _all(x, there)))
         x = x - step * v
-        if on_step is not None:
-            on_step()
     return x
 
 
-def _by_schedule(
-    velocity: Velocity,
-    noise: Tensor,
-    sampler: str,
-    num_steps: int,
-    generators: list[torch.Generator] | None,
-    on_step: Callable[[], None] | None,
-    last_angle: float,
-) -> Tensor:
-    """A scheduler of diffusers."""
-    scheduler, kind = _scheduler(sampler, num_steps, last_angle)
-    if sampler == "flow-euler":
-        # equal steps down to 0; diffusers' own grid spends the last step on the thousandth next to 0
-        sigmas = torch.linspace(1.0, 1.0 / num_steps, num_steps).tolist()
-        scheduler.set_timesteps(sigmas=sigmas, device=noise.device)
-    else:
-        scheduler.set_timesteps(num_steps, device=noise.device)
-    x = noise * getattr(scheduler, "init_noise_sigma", 1.0)
-    extra = {"generator": generators} if sampler == "ddpm" and generators else {}
+def adams(denoise: Denoise, x: Tensor, steps: Steps) -> Tensor:
+    """Second order, one call a step: the slope of the step before is used again."""
+    before: Tensor | None = None
+    for here, there in steps.angles():
+        v = denoise(x, _all(x, here))
+        x = x - (here - there) * (v if before is None else 1.5 * v - 0.5 * before)
+        before = v
+    return x
+
+
+# -- schedulers of diffusers ----------------------------------------------------------------------------------------
+
+
+def dpmpp(denoise: Denoise, noise: Tensor, steps: Steps) -> Tensor:
+    """DPM-Solver++ of second order."""
+    scheduler = DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, **_even_angles(steps))
+    return _unit_variance(scheduler, denoise, noise, steps)
+
+
+def unipc(denoise: Denoise, noise: Tensor, steps: Steps) -> Tensor:
+    """UniPC of second order."""
+    return _unit_variance(UniPCMultistepScheduler(solver_order=2, **_even_angles(steps)), denoise, noise, steps)
+
+
+def ddim(denoise: Denoise, noise: Tensor, steps: Steps) -> Tensor:
+    """DDIM, the paper's."""
+    scheduler = DDIMScheduler(clip_sample=False, set_alpha_to_one=True, **_even_angles(steps))
+    return _unit_variance(scheduler, denoise, noise, steps)
+
+
+def ddpm(denoise: Denoise, noise: Tensor, steps: Steps) -> Tensor:
+    """Ancestral sampling: adds noise at every step."""
+    scheduler = DDPMScheduler(clip_sample=False, **_even_angles(steps))
+    return _unit_variance(scheduler, denoise, noise, steps, generator=steps.generators)
+
+
+def edm_heun(denoise: Denoise, noise: Tensor, steps: Steps) -> Tensor:
+    """Karras et al. (2022): second order, two calls a step; x is clean + sigma * noise, up to sigma = 100."""
+    scheduler: Any = HeunDiscreteScheduler(use_karras_sigmas=True, **_even_angles(steps, math.atan(100.0)))
+    scheduler.set_timesteps(steps.number, device=noise.device)
+    x = noise * scheduler.init_noise_sigma
     for number, t in enumerate(scheduler.timesteps):
-        asked = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
-        if kind == "flow":
-            u = float(scheduler.sigmas[number])
-            angle, scale = min(math.atan2(u, 1 - u), last_angle), math.hypot(u, 1 - u)
-        elif kind == "sigma":  # x is clean + sigma * noise, asked is scaled to unit variance
-            angle, scale = math.atan(float(scheduler.sigmas[number])), 1.0
-        else:
-            angle, scale = math.acos(min(1.0, math.sqrt(float(scheduler.alphas_cumprod[int(t)])))), 1.0
-        x_unit = asked / scale
-        v = velocity(x_unit, x.new_full((len(x),), angle))
-        if kind == "flow":  # eps - x_0
-            said = (math.sin(angle) + math.cos(angle)) * v + (math.sin(angle) - math.cos(angle)) * x_unit
-        else:
-            said = v
-        x = scheduler.step(said, t, x, return_dict=False, **extra)[0]
-        if on_step is not None and (sampler not in TWO_CALLS or number % 2 == 0):
-            on_step()
+        angle = math.atan(float(scheduler.sigmas[number]))
+        v = denoise(scheduler.scale_model_input(x, t), _all(x, angle))
+        x = scheduler.step(v, t, x, return_dict=False)[0]
+        if number % 2 == 0:
+            steps.done()
     return x
 
 
-def _scheduler(sampler: str, num_steps: int, last_angle: float) -> tuple[Any, str]:
-    """A diffusers scheduler whose steps are even in the angle, and what its latents are: unit, sigma or flow."""
-    if sampler == "flow-euler":
-        return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000), "flow"
-    if sampler == "flow-heun":
-        return FlowMatchHeunDiscreteScheduler(num_train_timesteps=1000), "flow"
-    most = math.atan(100.0) if sampler == "edm-heun" else math.pi / 2 - 1e-3
-    count = num_steps * max(1, 1000 // num_steps)  # a schedule that the steps divide: diffusers rounds others down
-    angles = torch.linspace(0.0, min(last_angle, most), count + 1, dtype=torch.float64)[1:]
+def flow_euler(denoise: Denoise, noise: Tensor, steps: Steps) -> Tensor:
+    """Straight lines from noise to image, first order."""
+    scheduler: Any = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000)
+    # equal steps down to 0; diffusers' own grid spends the last step on the thousandth next to 0
+    sigmas = torch.linspace(1.0, 1.0 / steps.number, steps.number).tolist()
+    scheduler.set_timesteps(sigmas=sigmas, device=noise.device)
+    return _flow(scheduler, denoise, noise, steps)
+
+
+def flow_heun(denoise: Denoise, noise: Tensor, steps: Steps) -> Tensor:
+    """Straight lines from noise to image, second order, two calls a step."""
+    scheduler: Any = FlowMatchHeunDiscreteScheduler(num_train_timesteps=1000)
+    scheduler.set_timesteps(steps.number, device=noise.device)
+    return _flow(scheduler, denoise, noise, steps, every=2)
+
+
+SAMPLERS: dict[str, Callable[[Denoise, Tensor, Steps], Tensor]] = {
+    "euler": euler,
+    "heun": heun,
+    "adams": adams,
+    "dpm++": dpmpp,
+    "unipc": unipc,
+    "ddim": ddim,
+    "ddpm": ddpm,
+    "edm-heun": edm_heun,
+    "flow-euler": flow_euler,
+    "flow-heun": flow_heun,
+}
+TWO_CALLS = ("heun", "edm-heun", "flow-heun")
+"""Samplers that ask the network twice a step, but for the last."""
+
+
+def _all(x: Tensor, angle: float) -> Tensor:
+    """(batch,): the same angle for every image."""
+    return x.new_full((len(x),), angle)
+
+
+def _even_angles(steps: Steps, most: float = QUARTER - 1e-3) -> dict[str, Any]:
+    """A schedule for diffusers whose steps are even in the angle."""
+    count = steps.number * max(1, 1000 // steps.number)  # that the steps divide: diffusers rounds others down
+    angles = torch.linspace(0.0, min(steps.last_angle, most), count + 1, dtype=torch.float64)[1:]
     kept = torch.cos(angles).square()
     betas = 1 - kept / torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
-    common = {
+    return {
         "num_train_timesteps": count,
         "trained_betas": betas.numpy(),
         "prediction_type": "v_prediction",
         "timestep_spacing": "trailing",
     }
-    if sampler == "ddpm":
-        return DDPMScheduler(clip_sample=False, **common), "unit"
-    if sampler == "ddim":
-        return DDIMScheduler(clip_sample=False, set_alpha_to_one=True, **common), "unit"
-    if sampler == "dpm++":
-        return DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, **common), "unit"
-    if sampler == "unipc":
-        return UniPCMultistepScheduler(solver_order=2, **common), "unit"
-    return HeunDiscreteScheduler(use_karras_sigmas=True, **common), "sigma"
+
+
+def _unit_variance(
+    scheduler: Any, denoise: Denoise, noise: Tensor, steps: Steps, generator: list[torch.Generator] | None = None
+) -> Tensor:
+    """By a scheduler whose x is cos(angle) clean + sin(angle) noise, as the denoiser's is."""
+    scheduler.set_timesteps(steps.number, device=noise.device)
+    x, extra = noise, {"generator": generator} if generator else {}
+    for t in scheduler.timesteps:
+        angle = math.acos(min(1.0, math.sqrt(float(scheduler.alphas_cumprod[int(t)]))))
+        x = scheduler.step(denoise(x, _all(x, angle)), t, x, return_dict=False, **extra)[0]
+        steps.done()
+    return x
+
+
+def _flow(scheduler: Any, denoise: Denoise, noise: Tensor, steps: Steps, every: int = 1) -> Tensor:
+    """By a scheduler whose x is (1 - u) clean + u noise; it wants noise - clean. Every `every` calls are a step."""
+    x = noise
+    for number, t in enumerate(scheduler.timesteps):
+        u = float(scheduler.sigmas[number])
+        angle = min(math.atan2(u, 1 - u), steps.last_angle)
+        unit = x / math.hypot(u, 1 - u)
+        v = denoise(unit, _all(x, angle))
+        slope = (math.sin(angle) + math.cos(angle)) * v + (math.sin(angle) - math.cos(angle)) * unit
+        x = scheduler.step(slope, t, x, return_dict=False)[0]
+        if number % every == 0:
+            steps.done()
+    return x

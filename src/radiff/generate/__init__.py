@@ -1,6 +1,7 @@
 """Masks in, calibrated cutouts out: the pipeline, what is asked of it, and its files."""
 
 from radiff.generate.backdrop import MODES, Backdrop, BackdropFile, others
+from radiff.generate.denoising import Guidance
 from radiff.generate.edges import EDGE_SNR
 from radiff.generate.flux import bring_to_flux
 from radiff.generate.noise import with_noise
@@ -19,7 +20,6 @@ from radiff.generate.requests import (
 )
 from radiff.generate.results import already_made, write_generated
 from radiff.generate.sky import Sky, measure_noise, peaks_image
-from radiff.generate.steering import Guidance
 
 __all__ = [
     "EDGE_SNR",

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop, BackdropFile
+from radiff.generate.denoising import Guidance
 from radiff.generate.sky import Sky, measure_noise
-from radiff.generate.steering import Guidance
 from radiff.masks import SourceObject, mask_to_objects
 from radiff.seeds import check_seed
 from radiff.sky import NoiseSpectrum
@@ -35,7 +35,7 @@ class Sampling:
         How much of a background image is kept, from 0 (the texture of its noise; every seed draws new noise) to 1
         (its very pixels).
     steer_peaks : bool
-        Bring every step's estimate of the clean image to the peaks asked for (`radiff.generate.peaks`).
+        Bring every step's estimate of the clean image to the peaks asked for (`radiff.generate.peak_projection`).
     keep_noise : bool
         Copy the noise of a background image, in place of drawing new noise of its spectrum (with the sky prior).
     edge_snr : float, optional

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
+from radiff.diffusion.sampling import SAMPLERS, Steps, initial_noise, sample
 from radiff.errors import InputError
 from radiff.masks import class_name, mask_to_objects, objects_to_labels, objects_to_mask
 from radiff.masks.compose import Classes, ComposedMask, Counts, check_range, draw_counts, item_seed, parse_classes
@@ -262,11 +262,12 @@ class MaskMaker:
         seeds = [item_seed(seed, job.index, 1 + job.attempt) % 2**32 for job in jobs]
         noise, generators = initial_noise(seeds, self.model.config.shape)
 
-        def velocity(x: Tensor, angle: Tensor) -> Tensor:
+        def denoise(x: Tensor, angle: Tensor) -> Tensor:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 return self.model.velocity(x, angle, numbers, options.guidance)
 
-        clean = sample(velocity, noise.to(self.device), options.sampler, options.num_steps, generators)
+        steps = Steps(options.num_steps, generators=generators)
+        clean = sample(denoise, noise.to(self.device), options.sampler, steps)
         return fields_to_mask(self.model.unpack(clean).cpu().numpy())
 
     def describe(self, options: MaskOptions) -> dict[str, Any]:

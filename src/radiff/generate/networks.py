@@ -14,17 +14,17 @@ from torch import Tensor
 from radiff.data.pack import peak_code
 from radiff.data.scaling import make_scaling
 from radiff.diffusion.objectives import DiffusionConfig, Objective
-from radiff.diffusion.sampling import SAMPLERS, initial_noise, null_response, sample
+from radiff.diffusion.sampling import SAMPLERS, Steps, initial_noise, null_response, sample
 from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop
+from radiff.generate.denoising import Guidance, make_denoiser, peak_projected
 from radiff.generate.jobs import Job, Sampling, noises
-from radiff.generate.peaks import PeakSteering
+from radiff.generate.peak_projection import PeakProjection
 from radiff.generate.regions import Region, whole
 from radiff.generate.sky import peaks_image
 from radiff.generate.sky_drawing import draw_sky
-from radiff.generate.steering import Fields, Guidance, Steering
 from radiff.generate.windows import Window
-from radiff.models.conditions import condition_planes, shape_code, veiled
+from radiff.models.conditions import Conditions, condition_planes, noise_augmented, shape_code
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
 from radiff.models.openvino import OpenVinoDenoiser, choose_backend
 from radiff.models.precision import PRECISIONS, choose_precision
@@ -92,7 +92,7 @@ class Networks:
 
     def _sampling(self, known: dict[str, Any]) -> Sampling:
         """What the weights say of sampling, and our own defaults for the rest."""
-        chosen: dict[str, Any] = {"sampler": SAMPLERS[0], "num_steps": 16, "detail": 0.7} | known
+        chosen: dict[str, Any] = {"sampler": "euler", "num_steps": 16, "detail": 0.7} | known
         return Sampling(**(chosen | {"guidance": Guidance(**known.get("guidance", {}))}))
 
     def choose_sampling(self, asked: Mapping[str, Any]) -> Sampling:
@@ -172,19 +172,14 @@ class Networks:
         """
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             noise, generators = self._noise(windows)
-            asked = self._fields(windows, sampling, conditional, generators)
-            peaks = self._peaks(windows, jobs)
-            fine = sampling.guidance == Guidance()
-            steering = Steering(self.denoiser, self.objective, asked, sampling.guidance, batch_size, peaks, fine)
-            latents = sample(
-                steering.velocity,
-                noise.to(self.device, memory_format=torch.channels_last),
-                sampling.sampler,
-                sampling.num_steps,
-                generators,
-                on_step,
-                self.objective.last_angle,
-            )
+            conditions, guidance = self._conditions(windows, sampling, conditional, generators), sampling.guidance
+            fine = guidance == Guidance()
+            denoise = make_denoiser(self.denoiser, self.objective, conditions, guidance, batch_size, fine)
+            if any(any(one.peaks) for one in windows):
+                denoise = peak_projected(denoise, self._projection(windows, jobs))
+            steps = Steps(sampling.num_steps, self.objective.last_angle, generators, on_step)
+            noise = noise.to(self.device, memory_format=torch.channels_last)
+            latents = sample(denoise, noise, sampling.sampler, steps)
             scaled = self.decode(latents)[:, 0].float().cpu().numpy()
         with np.errstate(over="ignore"):  # `_finish` looks
             return self.scaling.inverse(scaled, 0.0, 1.0) if self.scaling.invertible else scaled
@@ -205,9 +200,9 @@ class Networks:
         scaled = np.stack([self.scaling.forward(start, 0.0, 1.0) for start in starts])
         return self.encode(torch.from_numpy(scaled)[:, None].to(self.device)).float(), generators
 
-    def _fields(
+    def _conditions(
         self, windows: Sequence[Window], sampling: Sampling, conditional: bool, generators: list[torch.Generator]
-    ) -> Fields:
+    ) -> Conditions:
         """The conditions of a batch as tensors."""
         masks = torch.from_numpy(np.stack([one.mask for one in windows]).astype(np.int64)).to(self.device)
         keep = torch.full((len(windows),), conditional, device=self.device)
@@ -216,18 +211,18 @@ class Networks:
         beam = torch.cat([self._beam(one.beam) for one in windows])
         present = torch.tensor([one.shown is not None for one in windows], device=self.device)
         if not (present.any() and self.denoiser.config.context):
-            return Fields(planes, beam, None, None, None, present)
+            return Conditions(planes, beam, has_background=present)
         flat = np.zeros(windows[0].mask.shape, np.float32)
         pictures = [flat if one.shown is None else one.shown for one in windows]
         scaled = np.stack([self.scaling.forward(picture, 0.0, 1.0) for picture in pictures])
         background = self.encode(torch.from_numpy(scaled)[:, None].to(self.device)).float()
-        veil = torch.zeros(background.shape)
+        added = torch.zeros(background.shape)
         for k, (one, random) in enumerate(zip(windows, generators, strict=True)):
             if one.shown is not None:  # else an image's noise would depend on the others of its batch
-                veil[k] = torch.randn(background.shape[1:], generator=random)
-        veil = veil.to(self.device)
-        detail = torch.full((len(windows),), sampling.detail, device=self.device)
-        return Fields(planes, beam, background, veiled(background, veil, detail), detail, present)
+                added[k] = torch.randn(background.shape[1:], generator=random)
+        strength = torch.full((len(windows),), sampling.detail, device=self.device)
+        noised = noise_augmented(background, added.to(self.device), strength)
+        return Conditions(planes, beam, background, noised, strength, present)
 
     def _beam(self, shape: NDArray[np.float64] | None) -> Tensor:
         """(1, 3), see `beam_code`; networks that know round beams only are told the mean width."""
@@ -238,10 +233,8 @@ class Networks:
             code[:, 1:] = 0.0
         return code.to(self.device)
 
-    def _peaks(self, windows: Sequence[Window], jobs: Sequence[Job] | None) -> PeakSteering | None:
-        """What corrects the peaks at every step; None where none is asked."""
-        if not any(any(one.peaks) for one in windows):
-            return None
+    def _projection(self, windows: Sequence[Window], jobs: Sequence[Job] | None) -> PeakProjection:
+        """What corrects the peaks at every step."""
 
         def aim(number: int, peaks: NDArray[np.float64], image: NDArray[np.float32] | None) -> NDArray[np.float64]:
             if image is not None and jobs is not None:  # what `_finish` will do, turned round
@@ -253,7 +246,7 @@ class Networks:
 
         shape = (windows[0].mask.shape[0], windows[0].mask.shape[1])
         objects, peaks = [one.objects for one in windows], [one.peaks for one in windows]
-        return PeakSteering(self.autoencoder, self.decode, shape, objects, peaks, aim)
+        return PeakProjection(self.autoencoder, self.decode, shape, objects, peaks, aim)
 
     def encode(self, scaled: Tensor) -> Tensor:
         """Images (batch, 1, ny, nx) to latents, in tiles where large."""

@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop, BackdropFile
+from radiff.generate.denoising import Guidance
 from radiff.generate.flux import bring_to_flux
 from radiff.generate.jobs import Job, Sampling, batches, make_jobs, noises, one_each, survey_of
 from radiff.generate.networks import Networks
 from radiff.generate.prior import from_bank
 from radiff.generate.sky import Sky
-from radiff.generate.steering import Guidance
 from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
 from radiff.seeds import check_seed
 from radiff.sky import Cutout, NoiseSpectrum

@@ -5,7 +5,7 @@ Each can be left out for any image of a batch.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -27,10 +27,10 @@ class Conditions:
         Beam FWHM in pixels, 0 where not asked; or the three numbers of `beam_code`.
     background : Tensor (batch, latent_channels, h, w), optional
         Latents of the background image; their local power spectrum is what is always told of it.
-    shown : Tensor (batch, latent_channels, h, w), optional
-        The same hidden in noise (`veiled`), so that only what stands out of the veil can be copied.
-    detail : Tensor (batch,), optional
-        How much is shown, from 0 (the noise's texture alone) to 1 (every pixel).
+    noised : Tensor (batch, latent_channels, h, w), optional
+        The same in noise (`noise_augmented`), so that only what stands out of that noise can be copied.
+    strength : Tensor (batch,), optional
+        Background strength, from 0 (the power spectrum of its noise alone) to 1 (every pixel).
     has_background : Tensor (batch,), bool, optional
         False = that image's background is left out; without it all count.
     """
@@ -38,8 +38,8 @@ class Conditions:
     planes: Tensor
     beam: Tensor
     background: Tensor | None = None
-    shown: Tensor | None = None
-    detail: Tensor | None = None
+    noised: Tensor | None = None
+    strength: Tensor | None = None
     has_background: Tensor | None = None
 
     @staticmethod
@@ -54,9 +54,27 @@ class Conditions:
             return Conditions(planes, beam, has_background=present)
         empty = [like.new_zeros((len(p.beam), *like.shape[1:])) for p in parts]
         clear = [e if p.background is None else p.background for p, e in zip(parts, empty, strict=True)]
-        shown = [c if p.shown is None else p.shown for p, c in zip(parts, clear, strict=True)]
-        detail = [p.beam.new_ones(len(p.beam)) if p.detail is None else p.detail for p in parts]
-        return Conditions(planes, beam, torch.cat(clear), torch.cat(shown), torch.cat(detail), present)
+        noised = [c if p.noised is None else p.noised for p, c in zip(parts, clear, strict=True)]
+        strength = [p.beam.new_ones(len(p.beam)) if p.strength is None else p.strength for p in parts]
+        return Conditions(planes, beam, torch.cat(clear), torch.cat(noised), torch.cat(strength), present)
+
+    def crop(self, ys: slice, xs: slice) -> "Conditions":
+        """A window of all images."""
+        background, noised = (None if x is None else x[..., ys, xs] for x in (self.background, self.noised))
+        return replace(self, planes=self.planes[..., ys, xs], background=background, noised=noised)
+
+    def without(self, name: str, peak_planes: int) -> "Conditions":
+        """The same but for ``mask`` (and its peaks), ``peak`` (the last `peak_planes`), ``beam`` or ``background``."""
+        planes, beam = self.planes, self.beam
+        if name == "mask":
+            planes = torch.zeros_like(planes)
+        elif name == "peak":
+            planes = torch.cat([planes[:, :-peak_planes], torch.zeros_like(planes[:, -peak_planes:])], dim=1)
+        elif name == "beam":
+            beam = torch.zeros_like(beam)
+        elif name == "background":
+            return Conditions(planes, beam)
+        return replace(self, planes=planes, beam=beam)
 
 
 def beam_code(beam: Tensor) -> Tensor:
@@ -78,16 +96,16 @@ def shape_code(shapes: Tensor) -> Tensor:
     return torch.stack([width, ratio * (xx - yy) / 2 / norm, ratio * xy / norm], dim=1)
 
 
-def veiled(background: Tensor, noise: Tensor, detail: Tensor) -> Tensor:
-    """A background's latents hidden in unit noise: all of them at detail 1, nothing at 0, strong features in between.
+def noise_augmented(background: Tensor, noise: Tensor, strength: Tensor) -> Tensor:
+    """A background's latents in unit noise: all of them at strength 1, nothing at 0, strong features in between.
 
     Parameters
     ----------
     background, noise : Tensor (batch, latent_channels, h, w)
-    detail : Tensor (batch,)
+    strength : Tensor (batch,)
         From 0 to 1.
     """
-    a = (1 - detail)[:, None, None, None] * (math.pi / 2)
+    a = (1 - strength)[:, None, None, None] * (math.pi / 2)
     return torch.cos(a) * background + torch.sin(a) * noise
 
 

@@ -175,7 +175,7 @@ class BackgroundEncoder(nn.Module):
     """Latents of a background image to a grid of tokens (section 4.3), one every `TOKEN_STRIDE` latent pixels.
 
     It sees the logarithm of the latents' local power, channel by channel: a latent channel is a spatial frequency, so
-    this is the local power spectrum of the noise, stripes and all; and the latents behind their veil.
+    this is the local power spectrum of the noise, stripes and all; and the latents in noise (`noise_augmented`).
     """
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -188,11 +188,11 @@ class BackgroundEncoder(nn.Module):
         self.write = nn.Conv2d(config.channels[1], config.context, 1)
         self.nothing = nn.Parameter(torch.zeros(config.context))
 
-    def forward(self, background: Tensor, shown: Tensor, present: Tensor) -> Tensor:
+    def forward(self, background: Tensor, noised: Tensor, present: Tensor) -> Tensor:
         """Two of (batch, latent_channels, h, w), (batch,) bool -> (batch, context, h / 2, w / 2)."""
         square = F.avg_pool2d(background.float().square(), 5, stride=1, padding=2, count_include_pad=False)
         power = torch.log(square + 1e-4)
-        h = self.fine(self.read(torch.cat([shown, power.to(shown.dtype)], dim=1)))
+        h = self.fine(self.read(torch.cat([noised, power.to(noised.dtype)], dim=1)))
         tokens = self.write(F.silu(self.coarse(self.down(h))))
         nothing = self.nothing[:, None, None].to(tokens.dtype)
         return torch.where(present[:, None, None, None], tokens, nothing)
@@ -295,13 +295,13 @@ class Denoiser(nn.Module):
             return Encoded(planes, embedding, None, (None,) * len(self.stages))
         present = with_background(conditions)
         background = planes.new_zeros((len(beam), self.config.latent_channels, *planes.shape[-2:]))
-        shown, detail = background, torch.ones_like(beam)
+        noised, strength = background, torch.ones_like(beam)
         if conditions.background is not None:
             background = self._padded(conditions.background)
-            shown = background if conditions.shown is None else self._padded(conditions.shown)
-            detail = detail if conditions.detail is None else conditions.detail
-        grid = self.background(background, shown, present)
-        embedding = embedding + self.detail(waves(20.0 * detail, 32, 20.0) * present[:, None])
+            noised = background if conditions.noised is None else self._padded(conditions.noised)
+            strength = strength if conditions.strength is None else conditions.strength
+        grid = self.background(background, noised, present)
+        embedding = embedding + self.detail(waves(20.0 * strength, 32, 20.0) * present[:, None])
         local = F.pixel_shuffle(self.local(grid), TOKEN_STRIDE)
         embedding = embedding + self.summary(grid.mean((-2, -1)))
         tokens = grid.permute(0, 2, 3, 1).flatten(1, 2)

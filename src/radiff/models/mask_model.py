@@ -167,28 +167,28 @@ class MaskModel(nn.Module):
         h = self.middle(h, embedding, None)
         for module in self.up:
             h = module(torch.cat([h, skips.pop()], 1), embedding, None) if isinstance(module, Stage) else module(h)
-        said: Tensor = self.conv_out(F.silu(self.norm_out(h)))
-        return said
+        output: Tensor = self.conv_out(F.silu(self.norm_out(h)))
+        return output
 
     def target(self, clean: Tensor, noise: Tensor, angle: Tensor) -> Tensor:
         """What `forward` is to say."""
         deviation, cosine, sine = self.scales(angle)
         return cosine * noise - sine * clean / deviation
 
-    def clean(self, x: Tensor, said: Tensor, angle: Tensor) -> Tensor:
-        """The clean planes that `said` of `x` at `angle` means."""
+    def clean(self, x: Tensor, output: Tensor, angle: Tensor) -> Tensor:
+        """The clean planes that the `output` for `x` at `angle` means."""
         deviation, cosine, sine = self.scales(angle)
         unit = x / torch.sqrt(
             (deviation * torch.cos(angle)[:, None, None, None]) ** 2 + torch.sin(angle)[:, None, None, None] ** 2
         )
-        return deviation * (cosine * unit - sine * said.float())
+        return deviation * (cosine * unit - sine * output.float())
 
     def velocity(self, x: Tensor, angle: Tensor, numbers: Tensor, guidance: float = 1.0) -> Tensor:
         """dx/d(angle), for the samplers; with `guidance` above 1 the numbers are followed more strongly."""
-        said = self(x, angle, numbers).float()
+        output = self(x, angle, numbers).float()
         if guidance != 1.0:
             free = self(x, angle, torch.full_like(numbers, ANY)).float()
-            said = free + guidance * (said - free)
-        clean = self.clean(x, said, angle)
+            output = free + guidance * (output - free)
+        clean = self.clean(x, output, angle)
         cosine, sine = torch.cos(angle)[:, None, None, None], torch.sin(angle)[:, None, None, None]
         return (cosine * x - clean) / sine.clamp(min=1e-4)

@@ -90,8 +90,8 @@ class OpenVinoDenoiser:
             model = self.converted()
             self._request = self._openvino.Core().compile_model(model, "CPU", self._hints).create_infer_request()
         height, width = latents.shape[-2:]
-        said = self._request.infer([t.numpy() for t in self.inputs(latents, time, conditions)])[0]
-        return torch.from_numpy(np.array(said[..., :height, :width]))
+        output = self._request.infer([t.numpy() for t in self.inputs(latents, time, conditions)])[0]
+        return torch.from_numpy(np.array(output[..., :height, :width]))
 
     def inputs(self, latents: Tensor, time: Tensor, conditions: Encoded) -> tuple[Tensor, ...]:
         """What a call is given, as the plain float32 tensors that the converted network takes, latents padded."""

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radiff.diffusion.sampling import initial_noise
+from radiff.diffusion.sampling import Steps, initial_noise
 from radiff.errors import InputError
 from radiff.generate.backdrop import Backdrop
+from radiff.generate.denoising import Guidance
 from radiff.generate.jobs import Job, Sampling
 from radiff.generate.networks import LAYOUT
 from radiff.generate.pipeline import Generator
-from radiff.generate.steering import Guidance
 from radiff.masks import check_mask
 from radiff.masks.instances import objects_to_labels
 from radiff.paper.baselines import BASELINES, FORMER_PART, PART, Scene, baseline_config, load_baseline
@@ -104,9 +104,8 @@ class BaselineGenerator(Generator):
                 config = self.network.config
                 noise, generators = initial_noise(seeds, (config.channels, config.inner, config.inner))
                 noise = noise.to(self.device, memory_format=torch.channels_last)
-                scaled = self.network.sample(
-                    self.objective, noise, generators, sampling.sampler, sampling.num_steps, on_step
-                )
+                steps = Steps(sampling.num_steps, self.objective.last_angle, generators, on_step)
+                scaled = self.network.sample(self.objective, noise, sampling.sampler, steps)
             else:
                 scene, generators = self._scene(jobs), [torch.Generator().manual_seed(seed) for seed in seeds]
                 scaled = self.network(self.network.noise(scene, generators).to(self.device), scene)

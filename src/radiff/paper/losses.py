@@ -183,5 +183,5 @@ class DdpmLoss(nn.Module):
         clean = self.network.shrink(batch.images)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         angle = self.objective.draw_angles(len(batch), generator).to(clean.device)
-        x, time = self.objective.asked(self.objective.noised(clean, noise, angle), angle)
+        x, time = self.objective.model_input(self.objective.noised(clean, noise, angle), angle)
         return (self.network(x, time).float() - noise).square().mean(), {}

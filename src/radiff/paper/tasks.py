@@ -17,7 +17,7 @@ from torch import Tensor
 
 from radiff.data.loader import Batch
 from radiff.diffusion.objectives import DiffusionConfig, Objective
-from radiff.diffusion.sampling import SAMPLERS, initial_noise
+from radiff.diffusion.sampling import SAMPLERS, Steps, initial_noise
 from radiff.models.io import Part, save_weights
 from radiff.paper.baselines import BASELINES, PART, baseline_config
 from radiff.paper.baselines.ddpm import Ddpm
@@ -168,8 +168,9 @@ class DdpmTask:
         inner = self.network.config.inner
         noise, generators = initial_noise(range(SHOWN), (self.network.config.channels, inner, inner))
         noise = noise.to(batches[0].images.device)
-        sampling = self.settings.sampler, self.settings.num_steps
-        drawn = self.network.sample(self.objective, noise, generators, *sampling, autocast=self.autocast)
+        steps = Steps(self.settings.num_steps, self.objective.last_angle, generators)
+        with self.autocast():
+            drawn = self.network.sample(self.objective, noise, self.settings.sampler, steps)
         draw_baseline_sheet(path, batches[0], drawn, self.scaling, masked=False)
 
     def export(self, folder: Path, info: dict[str, Any]) -> None:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from radiff.data.loader import Batch
 from radiff.diffusion.objectives import DiffusionConfig, Objective
-from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
+from radiff.diffusion.sampling import SAMPLERS, Steps, initial_noise, sample
 from radiff.models.autoencoder import Autoencoder
-from radiff.models.conditions import Conditions, condition_planes, shape_code, veiled
+from radiff.models.conditions import Conditions, condition_planes, noise_augmented, shape_code
 from radiff.models.denoiser import Denoiser, DenoiserConfig
 from radiff.models.io import Part, save_weights
 from radiff.sky import quicklook
@@ -42,9 +42,9 @@ class DenoiserLoss(nn.Module):
         clean = self.latents(batch.images)
         noise = self.draw_noise(batch, clean.shape, generator)
         angle = self.objective.draw_angles(count, generator).to(device)
-        x, time = self.objective.asked(self.objective.noised(clean, noise, angle), angle)
-        said = self.denoiser(x, time, conditions).float()
-        error = (said - self.objective.target(clean, noise, angle)).square().mean(1, keepdim=True)
+        x, time = self.objective.model_input(self.objective.noised(clean, noise, angle), angle)
+        output = self.denoiser(x, time, conditions).float()
+        error = (output - self.objective.target(clean, noise, angle)).square().mean(1, keepdim=True)
         weight = self.weigh(batch.masks, conditions.planes)
         return (error * weight).mean() / weight.mean(), {"mse": error.mean()}
 
@@ -102,10 +102,10 @@ class DenoiserLoss(nn.Module):
         itself = chance[4] < settings.self_share
         shown = torch.where(itself[:, None, None, None], batch.images, batch.skies)
         background = self.latents(shown)
-        detail = (1.4 * torch.rand(count, generator=generator) - 0.2).clamp(0, 1).to(device)
-        veil = random_normal(background.shape, generator, device)
+        strength = (1.4 * torch.rand(count, generator=generator) - 0.2).clamp(0, 1).to(device)
+        noise = random_normal(background.shape, generator, device)
         present = chance[3] >= settings.background_dropout
-        return Conditions(planes, beam, background, veiled(background, veil, detail), detail, present)
+        return Conditions(planes, beam, background, noise_augmented(background, noise, strength), strength, present)
 
 
 @torch.compiler.disable
@@ -242,29 +242,19 @@ class DenoiserTask:
         conditions = Conditions(planes, beams)
         if self.denoiser.config.context:
             background = self.autoencoder.encode(batch.skies[:count]).float()
-            veil, _ = initial_noise(range(1000, 1000 + count), background.shape[1:])
-            detail = torch.full((count,), self.settings.detail, device=background.device)
-            shown = veiled(background, veil.to(background.device), detail)
-            conditions = Conditions(planes, beams, background, shown, detail)
+            added, _ = initial_noise(range(1000, 1000 + count), background.shape[1:])
+            strength = torch.full((count,), self.settings.detail, device=background.device)
+            noised = noise_augmented(background, added.to(background.device), strength)
+            conditions = Conditions(planes, beams, background, noised, strength)
         encoded = self.denoiser.encode(conditions)
         shape = (self.denoiser.config.latent_channels, *planes.shape[-2:])
         noise, generators = initial_noise(range(count), shape)
         if self.settings.prior == "sky" and batch.noise is not None:
             noise = self.module.latents(batch.noise[:count])
         objective = self.module.objective
-
-        def velocity(x: Tensor, angle: Tensor) -> Tensor:
-            said = self.denoiser(*objective.asked(x, angle), encoded).float()
-            return objective.velocity(x, said, angle)
-
-        latents = sample(
-            velocity,
-            noise.to(planes.device),
-            self.settings.sampler,
-            self.settings.num_steps,
-            generators,
-            last_angle=objective.last_angle,
-        )
+        denoise = objective.denoiser(lambda x, time: self.denoiser(x, time, encoded))
+        steps = Steps(self.settings.num_steps, objective.last_angle, generators)
+        latents = sample(denoise, noise.to(planes.device), self.settings.sampler, steps)
         made = snr_pictures(self.autoencoder.decode(latents), self.scaling)
         real = snr_pictures(batch.images[:count], self.scaling)
         contours = [*batch.masks[:count].cpu().numpy().astype("uint8")] * 2

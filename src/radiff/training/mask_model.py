@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from radiff.data.loader import turn
 from radiff.data.mask_set import MaskSet
 from radiff.diffusion.objectives import DiffusionConfig, Objective
-from radiff.diffusion.sampling import SAMPLERS, initial_noise, sample
+from radiff.diffusion.sampling import SAMPLERS, Steps, initial_noise, sample
 from radiff.errors import InputError
 from radiff.masks.fields import fields_to_mask, mask_to_fields
 from radiff.masks.review import LABELS, REVIEW_COLORS
@@ -127,8 +127,8 @@ class MaskModelLoss(nn.Module):
         chance = torch.rand(count, 4, generator=generator).to(device)
         dropped = (chance[:, :3] < self.settings.class_dropout) | (chance[:, 3:] < self.settings.count_dropout)
         numbers = torch.where(dropped, float(ANY), batch.numbers)
-        said = self.model(self.objective.noised(clean, noise, angle), angle, numbers).float()
-        error = (said - self.model.target(clean, noise, angle)).square()
+        output = self.model(self.objective.noised(clean, noise, angle), angle, numbers).float()
+        error = (output - self.model.target(clean, noise, angle)).square()
         early = (angle > torch.pi / 4).float()
         each = error.mean((1, 2, 3))
         noisy = (each * early).sum() / early.sum().clamp(min=1)
@@ -190,10 +190,11 @@ class MaskModelTask:
         numbers = batch.numbers[:SHOWN]
         noise, generators = initial_noise(range(len(numbers)), self.model.config.shape)
 
-        def velocity(x: Tensor, angle: Tensor) -> Tensor:
+        def denoise(x: Tensor, angle: Tensor) -> Tensor:
             return self.model.velocity(x, angle, numbers)
 
-        planes = sample(velocity, noise.to(numbers.device), self.settings.sampler, self.settings.num_steps, generators)
+        steps = Steps(self.settings.num_steps, generators=generators)
+        planes = sample(denoise, noise.to(numbers.device), self.settings.sampler, steps)
         made = fields_to_mask(self.model.unpack(planes).cpu().numpy())
         real = fields_to_mask(batch.fields[:SHOWN].cpu().numpy())
         masks = [*real, *made]

@@ -5,8 +5,7 @@ brought to 64, and what is drawn back to 128, by cubic interpolation. White nois
 2.4 % of its power on the way there and back.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from radiff.diffusion.objectives import Objective
-from radiff.diffusion.sampling import sample
+from radiff.diffusion.sampling import Steps, sample
 from radiff.paper.baselines.scene import Scene, normal
 
 
@@ -123,21 +122,6 @@ class Ddpm(nn.Module):
         noise: Tensor = self.unet(x, time, return_dict=False)[0]
         return noise
 
-    def sample(
-        self,
-        objective: Objective,
-        noise: Tensor,
-        generators: list[torch.Generator],
-        sampler: str,
-        num_steps: int,
-        on_step: Callable[[], None] | None = None,
-        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
-    ) -> Tensor:
+    def sample(self, objective: Objective, noise: Tensor, sampler: str, steps: Steps) -> Tensor:
         """Noise (batch, c, inner, inner) to scaled images (batch, c, size, size)."""
-
-        def velocity(x: Tensor, angle: Tensor) -> Tensor:
-            with autocast():
-                output = self(*objective.asked(x, angle)).float()
-            return objective.velocity(x, output, angle, self.reach)
-
-        return self.grow(sample(velocity, noise, sampler, num_steps, generators, on_step, objective.last_angle))
+        return self.grow(sample(objective.denoiser(self, self.reach), noise, sampler, steps))

@@ -8,10 +8,10 @@ import torch
 
 from conftest import wake
 from radiff.diffusion.objectives import OBJECTIVES, DiffusionConfig, Objective
-from radiff.diffusion.sampling import initial_noise, sample
-from radiff.generate import Guidance, steering
-from radiff.generate.steering import OVERLAP, WINDOW, Fields, Steering, windows
-from radiff.models.conditions import Conditions, veiled
+from radiff.diffusion.sampling import Steps, initial_noise, sample
+from radiff.generate import Guidance, denoising
+from radiff.generate.denoising import OVERLAP, WINDOW, make_denoiser, scales_of, windows
+from radiff.models.conditions import Conditions, noise_augmented
 from radiff.models.denoiser import Denoiser, DenoiserConfig
 
 FACTOR, CHANNELS = 2, 3
@@ -61,19 +61,18 @@ def fields(count=2, shape=(16, 16), seed=0, **changes):
     planes = torch.zeros(count, 5 * FACTOR**2, *shape)
     planes[:, 0], planes[:, -1] = 1.0, 2.0
     latents = torch.randn(count, CHANNELS, *shape, generator=random)
-    detail, present = torch.full((count,), 0.3), torch.ones(count, dtype=torch.bool)
-    whole = Fields(
-        planes, torch.full((count,), 3.0), latents, veiled(latents, latents.flip(1), detail), detail, present
-    )
+    strength, present = torch.full((count,), 0.3), torch.ones(count, dtype=torch.bool)
+    noised = noise_augmented(latents, latents.flip(1), strength)
+    whole = Conditions(planes, torch.full((count,), 3.0), latents, noised, strength, present)
     return replace(whole, **changes)
 
 
 def say(given, guidance=None, network=None, batch_size=8):
-    """What a steered network says of zeros, and the calls that it took."""
+    """What a guided network says of zeros, and the calls that it took."""
     network = network or Fake()
-    steered = Steering(network, ANGLE, given, guidance or Guidance(), batch_size)
+    denoise = make_denoiser(network, ANGLE, given, guidance or Guidance(), batch_size)
     x = torch.zeros(len(given.beam), CHANNELS, *given.planes.shape[-2:])
-    return steered.velocity(x, torch.full((len(x),), 0.5)), network.calls
+    return denoise(x, torch.full((len(x),), 0.5)), network.calls
 
 
 # ---------------------------------------------------------------- guidance
@@ -119,7 +118,7 @@ def test_guidance_of_what_is_not_given_costs_nothing(name):
         "mask": {"planes": planes},
         "peak": {"planes": planes},
         "beam": {"beam": torch.zeros(2)},
-        "background": {"background": None, "shown": None, "detail": None},
+        "background": {"background": None, "noised": None, "strength": None},
     }
     said, calls = say(replace(given, **empty[name]), Guidance(**{name: 5.0}))
     assert calls == [2]
@@ -159,7 +158,7 @@ def test_windows_of_a_line(length):
 def test_every_pixel_is_covered_with_weight(shape):
     seen, weight = torch.zeros(shape), torch.zeros(shape)
     for ys, xs in windows(shape):
-        taper = steering._taper((ys, xs), shape, torch.device("cpu"))
+        taper = denoising._taper((ys, xs), shape, torch.device("cpu"))
         assert (taper > 0).all()
         seen[ys, xs] += 1
         weight[ys, xs] += taper
@@ -168,7 +167,7 @@ def test_every_pixel_is_covered_with_weight(shape):
 
 def test_a_window_counts_little_at_its_edge_but_not_at_the_edge_of_the_field():
     field = (64, 32)
-    taper = steering._taper((slice(0, 32), slice(0, 32)), field, torch.device("cpu"))
+    taper = denoising._taper((slice(0, 32), slice(0, 32)), field, torch.device("cpu"))
     assert torch.equal(taper[:, 0], taper[:, 31]) and torch.equal(taper[:, 0], taper[:, 15])
     assert (taper[0] == taper[15]).all()
     assert (taper[24:].diff(dim=0) < 0).all() and (taper[31] < 0.05).all()
@@ -182,7 +181,7 @@ def test_a_velocity_that_depends_on_the_place_alone_is_blended_exactly(shape, ba
     given = replace(given, planes=torch.randn(given.planes.shape, generator=torch.Generator().manual_seed(1)))
     task, angle = Objective(DiffusionConfig(objective)), torch.tensor([0.3, 1.2])
     x = torch.randn(2, CHANNELS, *shape)
-    blended = Steering(Places(), task, given, Guidance(), batch_size).velocity(x, angle)
+    blended = make_denoiser(Places(), task, given, Guidance(), batch_size)(x, angle)
     expected = task.velocity(x, given.planes[:, :CHANNELS], angle)
     torch.testing.assert_close(blended, expected, atol=1e-5, rtol=1e-5)
 
@@ -216,13 +215,13 @@ def network():
 
 def draw(network, given, seeds, guidance=None, batch_size=8):
     noise, generators = initial_noise(seeds, (CHANNELS, *given.planes.shape[-2:]))
-    steered = Steering(network, ANGLE, given, guidance or Guidance(beam=2.0), batch_size)
-    return sample(steered.velocity, noise, "euler", 2, generators)
+    denoise = make_denoiser(network, ANGLE, given, guidance or Guidance(beam=2.0), batch_size)
+    return sample(denoise, noise, "euler", Steps(2, generators=generators))
 
 
 def images(given, chosen):
-    parts = ("planes", "beam", "background", "shown", "detail", "has_background")
-    return Fields(*(None if getattr(given, n) is None else getattr(given, n)[chosen] for n in parts))
+    parts = ("planes", "beam", "background", "noised", "strength", "has_background")
+    return Conditions(*(None if getattr(given, n) is None else getattr(given, n)[chosen] for n in parts))
 
 
 def random_fields(count, shape):
@@ -252,7 +251,7 @@ def test_conditions_kept_or_encoded_again_are_the_same(network, shape, monkeypat
     monkeypatch.setattr(Denoiser, "encode", lambda self, c: encoded.append(1) or encode(self, c))
     again = draw(network, given, [1, 2], guidance)
     once = len(encoded)
-    monkeypatch.setattr(steering, "KEPT", 0)
+    monkeypatch.setattr(denoising, "KEPT", 0)
     assert torch.equal(draw(network, given, [1, 2], guidance), kept) and torch.equal(again, kept)
     assert len(encoded) - once == 2 * once  # at each of the two steps
 
@@ -260,9 +259,9 @@ def test_conditions_kept_or_encoded_again_are_the_same(network, shape, monkeypat
 def test_one_window_is_the_network_itself(network):
     given = random_fields(2, (32, 24))
     x, angle = torch.randn(2, CHANNELS, 32, 24), torch.tensor([0.4, 1.1])
-    conditions = Conditions(given.planes, given.beam, given.background, given.shown, given.detail)
-    expected = ANGLE.velocity(x, network(*ANGLE.asked(x, angle), conditions), angle)
-    assert torch.equal(Steering(network, ANGLE, given, Guidance(), 8).velocity(x, angle), expected)
+    conditions = Conditions(given.planes, given.beam, given.background, given.noised, given.strength)
+    expected = ANGLE.velocity(x, network(*ANGLE.model_input(x, angle), conditions), angle)
+    assert torch.equal(make_denoiser(network, ANGLE, given, Guidance(), 8)(x, angle), expected)
 
 
 class Edges(Fake):
@@ -290,20 +289,13 @@ def test_no_seam_where_windows_meet():
 
 def test_small_beams_are_guided_and_others_cost_nothing():
     beams = torch.tensor([0.0, 1.5, 2.0, 2.25, 2.5, 8.0])
-    assert steering.fine_beam_guidance(beams).tolist() == [1.0, 3.0, 3.0, 2.0, 1.0, 1.0]
+    assert denoising.fine_beam_guidance(beams).tolist() == [1.0, 3.0, 3.0, 2.0, 1.0, 1.0]
     # an elliptical one by its minor axis: of 4 x 2.25 pixels at any angle, and of 9 x 4 pixels
     maj, minor = torch.tensor([4.0, 4.0, 9.0]), torch.tensor([2.25, 2.25, 4.0])
     length, twice = torch.log(maj / minor), torch.tensor([0.0, 1.0, 2.0])
     ellipses = torch.stack([torch.sqrt(maj * minor), length * torch.cos(twice), length * torch.sin(twice)], dim=1)
-    torch.testing.assert_close(steering.fine_beam_guidance(ellipses), torch.tensor([2.0, 2.0, 1.0]))
-    fields = Fields(
-        torch.zeros(2, 5 * FACTOR**2, 8, 8),
-        torch.tensor([2.0, 4.0]),
-        None,
-        None,
-        None,
-        torch.zeros(2, dtype=torch.bool),
-    )
+    torch.testing.assert_close(denoising.fine_beam_guidance(ellipses), torch.tensor([2.0, 2.0, 1.0]))
+    given = Conditions(torch.zeros(2, 5 * FACTOR**2, 8, 8), torch.tensor([2.0, 4.0]))
 
     class Beams:
         """Says 1 where a beam is asked."""
@@ -317,8 +309,8 @@ def test_small_beams_are_guided_and_others_cost_nothing():
             return torch.ones_like(x) * (conditions.beam > 0)[:, None, None, None]
 
     x, angle = torch.zeros(2, CHANNELS, 8, 8), torch.full((2,), 0.5)
-    said = Steering(Beams(), ANGLE, fields, Guidance(), 8, fine_beam=True).velocity(x, angle)
+    said = make_denoiser(Beams(), ANGLE, given, Guidance(), 8, fine_beam=True)(x, angle)
     assert said[:, 0, 0, 0].tolist() == [3.0, 1.0]
-    assert Steering(Beams(), ANGLE, fields, Guidance(), 8).scales == {}
-    wide = replace(fields, beam=torch.tensor([3.0, 4.0]))
-    assert Steering(Beams(), ANGLE, wide, Guidance(), 8, fine_beam=True).scales == {}
+    assert scales_of(Guidance(), given, FACTOR) == {}
+    wide = replace(given, beam=torch.tensor([3.0, 4.0]))
+    assert scales_of(Guidance(), wide, FACTOR, fine_beam=True) == {}

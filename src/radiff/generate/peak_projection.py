@@ -40,7 +40,7 @@ class _Object:
     taper: Tensor
 
 
-class PeakSteering:
+class PeakProjection:
     """Corrects estimates of the clean latents of a batch.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Steering: estimates of clean latents come to the peaks asked for, and nothing else changes."""
+"""Peak projection: estimates of clean latents come to the peaks asked for, and nothing else changes."""
 
 import math
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from radiff.generate.peaks import PeakSteering
-from radiff.generate.steering import Fields, Guidance, Steering
+from radiff.generate.denoising import Guidance, make_denoiser, peak_projected
+from radiff.generate.peak_projection import PeakProjection
 from radiff.masks import SourceObject
 from radiff.models.autoencoder import Autoencoder, AutoencoderConfig
-from radiff.models.conditions import PLANES
+from radiff.models.conditions import PLANES, Conditions
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,13 @@ def picture():
     return torch.from_numpy(image[None, None]).float(), objects
 
 
-def steering(autoencoder, objects, peaks, aim):
-    return PeakSteering(autoencoder, autoencoder.decode, (64, 64), [objects], [peaks], aim)
+def projection(autoencoder, objects, peaks, aim):
+    return PeakProjection(autoencoder, autoencoder.decode, (64, 64), [objects], [peaks], aim)
 
 
 def test_an_estimate_comes_to_the_peaks(autoencoder):
     image, objects = picture()
-    one = steering(autoencoder, objects, [3.0, 0.5], lambda number, peaks, shown: peaks)
+    one = projection(autoencoder, objects, [3.0, 0.5], lambda number, peaks, shown: peaks)
     made = autoencoder.decode(one.corrected(autoencoder.encode(image), sine=0.9))
     assert [float(made[0, 0][o.slices].max()) for o in objects] == pytest.approx([3.0, 0.5], rel=1e-4)
     outside = torch.ones(64, 64, dtype=torch.bool)
@@ -52,10 +52,10 @@ def test_an_estimate_comes_to_the_peaks(autoencoder):
 
 def test_objects_that_are_not_asked_stay(autoencoder):
     image, objects = picture()
-    one = steering(autoencoder, objects, [0.0, 0.5], lambda number, peaks, shown: peaks)
+    one = projection(autoencoder, objects, [0.0, 0.5], lambda number, peaks, shown: peaks)
     made = autoencoder.decode(one.corrected(autoencoder.encode(image), sine=0.9))
     assert (made - image)[0, 0][objects[0].slices].abs().max() < 1e-5
-    none = steering(autoencoder, objects, [0.0, 0.0], lambda number, peaks, shown: peaks)
+    none = projection(autoencoder, objects, [0.0, 0.0], lambda number, peaks, shown: peaks)
     latents = autoencoder.encode(image)
     assert torch.equal(none.corrected(latents, 0.9), latents)
 
@@ -68,7 +68,7 @@ def test_the_aim_sees_the_image_near_the_end_only(autoencoder):
         seen.append(None if shown is None else shown.shape)
         return peaks
 
-    one = steering(autoencoder, objects, [3.0, 0.5], aim)
+    one = projection(autoencoder, objects, [3.0, 0.5], aim)
     latents = autoencoder.encode(image)
     one.corrected(latents, sine=1.0)
     one.corrected(latents, sine=0.1)
@@ -96,11 +96,12 @@ def test_the_velocity_points_at_the_corrected_estimate(autoencoder):
     from radiff.diffusion.objectives import DiffusionConfig, Objective
 
     planes = torch.zeros(1, PLANES * 16, 16, 16)
-    fields = Fields(planes, torch.zeros(1), None, None, None, torch.zeros(1, dtype=torch.bool))
-    one = steering(autoencoder, objects, [3.0, 0.5], lambda number, peaks, shown: peaks)
-    steer = Steering(Still(), Objective(DiffusionConfig("angle")), fields, Guidance(), 8, one)
+    given = Conditions(planes, torch.zeros(1))
+    one = projection(autoencoder, objects, [3.0, 0.5], lambda number, peaks, shown: peaks)
+    denoise = make_denoiser(Still(), Objective(DiffusionConfig("angle")), given, Guidance(), 8)
+    denoise = peak_projected(denoise, one)
     angle = torch.tensor([0.4])
     x = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    landed = torch.cos(angle) * x - torch.sin(angle) * steer.velocity(x, angle)
+    landed = torch.cos(angle) * x - torch.sin(angle) * denoise(x, angle)
     made = autoencoder.decode(landed)
     assert [float(made[0, 0][o.slices].max()) for o in objects] == pytest.approx([3.0, 0.5], rel=1e-3)
