@@ -1,8 +1,8 @@
-"""Figures and numbers to pieces of an HTML page that opens from disk. Knows no measurement, and writes no file."""
+"""Figures and numbers to pieces of an HTML page that opens from disk, or of Markdown. Measures and writes nothing."""
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from matplotlib import rc_context
@@ -37,6 +37,11 @@ def svg_address(draw: Callable[[Axes, Any], None], values: Any, size: tuple[floa
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
     return data_address(stream.getvalue(), "image/svg+xml")
+
+
+def markdown_row(cells: Iterable[str]) -> str:
+    """A line of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
 
 
 def number(value: float) -> str:

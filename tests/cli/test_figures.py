@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from radiff.cli.main import app
 from radiff.data.collection import CollectionWriter
 from radiff.masks import Annotation
-from radiff.paper.made import made_samples
+from radiff.paper.figures import simulated_samples
 from radiff.sky import Beam, Cutout
 
 RUNNER = CliRunner()
@@ -27,7 +27,7 @@ def test_made_ones(weights, tmp_path):
 
 
 def test_of_a_collection(weights, tmp_path):
-    samples = made_samples(8, 64)
+    samples = simulated_samples(8, 64)
     writer = CollectionWriter(tmp_path / "collection")
     for k, (image, objects) in enumerate(zip(samples.images, samples.objects, strict=True)):
         cutout = Cutout(image, beam=Beam(5.4, 5.4))

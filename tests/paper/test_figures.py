@@ -9,14 +9,23 @@ from PIL import Image
 from radiff.errors import InputError
 from radiff.masks import mask_to_objects
 from radiff.masks.draw import demo_peaks
-from radiff.paper.figures import figure7, figure8, textured, varied
-from radiff.paper.made import BEAM, RMS, SKIES, made_samples, made_sky
+from radiff.paper.figures import (
+    BACKGROUND_KINDS,
+    BEAM,
+    RMS,
+    figure7,
+    figure8,
+    simulated_background,
+    simulated_samples,
+    textured,
+    varied,
+)
 from radiff.sky import noise_power_spectrum
 
 
 @pytest.fixture(scope="module")
 def samples():
-    return made_samples(10, seed=2)
+    return simulated_samples(10, seed=2)
 
 
 class Recorder:
@@ -37,23 +46,23 @@ def test_made_cutouts_hold_the_sources_of_their_masks(samples):
         bright = [(a, f) for a, f in zip(asked, found, strict=True) if a > 30]
         assert all(abs(f / a - 1) < 0.5 for a, f in bright)
         assert image[mask == 0].std() < 5
-    again = made_samples(10, seed=2)
+    again = simulated_samples(10, seed=2)
     assert all(np.array_equal(a, b) for a, b in zip(samples.images, again.images, strict=True))
     assert (samples.rms[0], samples.beams[0]) == (RMS, BEAM)
 
 
-def test_made_skies_are_what_they_are_called():
-    skies = {kind: [made_sky(kind, seed=k) for k in range(4)] for kind in SKIES}
+def test_simulated_backgrounds_are_what_they_are_called():
+    skies = {kind: [simulated_background(kind, seed=k) for k in range(4)] for kind in BACKGROUND_KINDS}
     _, plain = noise_power_spectrum(skies["noise"])
-    for kind in SKIES:
+    for kind in BACKGROUND_KINDS:
         assert np.isfinite(skies[kind]).all()
         assert kind == "noise" or noise_power_spectrum(skies[kind])[1][:2].max() > 1.2 * plain[:2].max()
     assert np.std(skies["noise"][0]) == pytest.approx(1.0)
     assert plain[-1] < 1e-2 * plain[0]  # nothing finer than the beam
     halves = [np.array_split(np.sort(one.ravel()), 2) for one in skies["diffuse"]]
     assert all(high.max() > -low.min() for low, high in halves)  # emission, not absorption
-    with pytest.raises(InputError, match="'rain' is no kind of sky; there are: stripes"):
-        made_sky("rain")
+    with pytest.raises(InputError, match="'rain' is no kind of background; there are: stripes"):
+        simulated_background("rain")
 
 
 def test_masks_of_many_kinds_come_first(samples):
@@ -71,7 +80,9 @@ def test_masks_of_many_kinds_come_first(samples):
 def test_backgrounds_go_from_plain_to_strong(samples):
     chosen = textured(samples, 4, without=[0])
     assert 0 not in chosen
-    strengths = [noise_power_spectrum([made_sky(SKIES[k % 5], seed=2 + k)])[1][0] for k in chosen]
+    strengths = [
+        noise_power_spectrum([simulated_background(BACKGROUND_KINDS[k % 5], seed=2 + k)])[1][0] for k in chosen
+    ]
     assert strengths[0] < strengths[-1]
     with pytest.raises(InputError, match="9 cutouts for 12 backgrounds"):
         textured(samples, 12, without=[0])

@@ -12,7 +12,7 @@ from radiff.errors import InputError
 from radiff.evaluate import Samples
 from radiff.evaluate.sets import ImageSet
 from radiff.masks import Annotation
-from radiff.paper.image_tables import PAPER, TableRow, draw_row, reproduce, row_orders, sample_set
+from radiff.paper.image_tables import PAPER, Comparison, TableRow, draw_row, reproduce, row_orders, sample_set
 from radiff.sky import Beam, Cutout
 
 COUNT, RMS = 24, 2e-4
@@ -52,7 +52,7 @@ ROWS = [TableRow("the truth", same, "self", "knows the answer"), TableRow("noise
 
 
 def run(which, samples, folder, rows=ROWS, **options):
-    return reproduce(which, samples, rows, sky_sets.networks(), folder, workers=1, **options)
+    return reproduce(which, Comparison(samples, sky_sets.networks(), workers=1, **options), rows, folder)
 
 
 def test_table_4(samples, folder, tmp_path):
@@ -130,7 +130,7 @@ def test_refusals(samples, tmp_path):
     networks = sky_sets.networks()
     networks.segmenter = None
     with pytest.raises(InputError, match="table4 needs a feature network and a segmenter"):
-        reproduce("table4", samples, ROWS, networks, tmp_path)
+        reproduce("table4", Comparison(samples, networks), ROWS, tmp_path)
     few = Samples(**{name: values[:10] for name, values in vars(samples).items()})
     drawn = []
     with pytest.raises(InputError, match="FID on 16 features needs at least 17 images in each set, here are 10"):

@@ -90,10 +90,10 @@ def control(
     """
     from radiff import evaluate
     from radiff.cli.generate import parse_guidance
-    from radiff.cli.orders import drawer
     from radiff.data.collection import Collection
     from radiff.files import write_json
     from radiff.generate import Generator, bring_to_flux
+    from radiff.generate.orders import drawer
 
     if samples not in ("native", "all"):
         raise InputError(f"--samples {samples}: choose native or all")

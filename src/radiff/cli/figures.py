@@ -50,18 +50,17 @@ def backgrounds(
     """
     from radiff import evaluate
     from radiff.cli.generate import parse_guidance
-    from radiff.cli.orders import drawer
     from radiff.data.collection import Collection
     from radiff.files import make_folder
     from radiff.generate import Generator
-    from radiff.paper.figures import figure7, figure8
-    from radiff.paper.made import made_samples
+    from radiff.generate.orders import drawer
+    from radiff.paper.figures import figure7, figure8, simulated_samples
 
     if (collection is None) != made:
         raise InputError("give a collection, or --made for masks and backgrounds that are made on the spot")
     scales = parse_guidance(guidance)
     if collection is None:
-        samples = made_samples(max(10, 2 * rows), seed=seed)
+        samples = simulated_samples(max(10, 2 * rows), seed=seed)
     else:
         samples = evaluate.Samples.read(Collection.open(collection), split)
     draw = drawer(Generator(weights, device), num_steps=steps, sampler=sampler, guidance=scales, detail=detail)

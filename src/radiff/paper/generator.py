@@ -4,6 +4,7 @@ What they draw is brought to Jy/beam as `Generator` does it: the noise outside t
 that of the background. Neither guidance nor peak projection: they are shown as they are.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,9 +22,17 @@ from radiff.generate.networks import LAYOUT
 from radiff.generate.pipeline import Generator
 from radiff.masks import check_mask
 from radiff.masks.instances import objects_to_labels
+from radiff.models.io import find_weights
 from radiff.paper.baselines import BASELINES, FORMER_PART, PART, Scene, baseline_config, load_baseline
 from radiff.paper.baselines.ddpm import Ddpm
 from radiff.sky import Cutout
+
+
+def open_generator(weights: str | os.PathLike[str] = "default", device: str = "auto", **options: Any) -> Generator:
+    """The generator of any weights, ours or a baseline's; `options` as of `Generator`."""
+    folder = find_weights(weights)
+    is_baseline = any((folder / part).is_dir() for part in (PART, FORMER_PART))
+    return (BaselineGenerator if is_baseline else Generator)(folder, device, **options)
 
 
 class BaselineGenerator(Generator):

@@ -36,6 +36,7 @@ from radiff.evaluate.report.page import figure
 from radiff.evaluate.sets import ImageSet, Picture, picture_of
 from radiff.evaluate.tables import SetTable
 from radiff.files import make_folder, read_json, write_json, write_text
+from radiff.pages import markdown_row
 from radiff.sky import background_rms
 from radiff.sky.beam import FWHM_AREA
 
@@ -53,17 +54,10 @@ PAPER: dict[str, tuple[tuple[str, ...], ...]] = {
 """The paper's figures: FID; and for Table 4 SSIM and Segmentation Score, %."""
 COLUMNS: dict[str, dict[str, str]] = {
     "table3": {
-        "fid": "FID",
-        "kid": "KID",
-        "precision": "precision %",
-        "coverage": "coverage %",
-        "spread": "spread, real = 1",
+        "fid": "FID", "kid": "KID", "precision": "precision %", "coverage": "coverage %", "spread": "spread, real = 1",
     },
     "table4": {
-        "fid": "FID",
-        "kid": "KID",
-        "coverage": "coverage %",
-        "spread": "spread, real = 1",
+        "fid": "FID", "kid": "KID", "coverage": "coverage %", "spread": "spread, real = 1",
         "ssim_paper": "SSIM %, paper's scale",
         "ssim": "SSIM %, asinh",
         "score": "SegScore %, Eq. 10-11",
@@ -71,9 +65,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "total": "accumulated %",
         "total_sources": "without background",
     },
-}
-FACTORS = {"fid": 1.0, "kid": 1.0, "spread": 1.0}
-PERCENT = 100.0
+}  # fmt: skip
+NO_SHARES = ("fid", "kid", "spread")
+"""Columns that are not in percent."""
 FIGURES = 1
 """Counted up when what is measured changes, so that rows are measured again."""
 PIECE = 32
@@ -111,7 +105,7 @@ class TableRow:
 
 
 @dataclass(frozen=True)
-class Line:
+class MeasuredRow:
     """A row that was measured: figures by column, images, seconds for drawing and for measuring."""
 
     name: str
@@ -128,9 +122,34 @@ class Line:
         return {**asdict(self), "figures": {name: value.to_json() for name, value in self.figures.items()}}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Line":
-        """The line that `to_json` gave."""
+    def from_json(cls, values: dict[str, Any]) -> "MeasuredRow":
+        """The row that `to_json` gave."""
         return cls(**values | {"figures": {k: Estimate.from_json(v) for k, v in values["figures"].items()}})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What all rows of a table are measured beside, and how.
+
+    Attributes
+    ----------
+    samples : Samples
+        Real cutouts that no row was trained on.
+    networks : Networks
+        Features; for Table 4 a segmenter too.
+    train : ImageSet, optional
+        Training images: the FID of real images against real ones.
+    peaks : bool
+        Ask for the real peak of each object too; the paper's model knows none.
+    seed, workers : int
+    """
+
+    samples: Samples
+    networks: Networks
+    train: ImageSet | None = None
+    seed: int = 0
+    peaks: bool = False
+    workers: int | None = None
 
 
 # ---------------------------------------------------------------- images
@@ -155,8 +174,7 @@ def draw_row(row: TableRow, orders: Sequence[Order], folder: Path) -> tuple[NDAr
     shapes = sorted({order.mask.shape for order in orders})
     if len(shapes) != 1:
         raise InputError(f"the tables need cutouts of one size; here are {shapes}")
-    stem = _stem(row.name)
-    data, state = folder / f"{stem}.npy", folder / f"{stem}.json"
+    data, state = (folder / f"{_stem(row.name)}.{kind}" for kind in ("npy", "json"))
     about = {"key": row.key, "background": row.background, "orders": _digest(orders)}
     done, seconds = 0, 0.0
     if state.is_file() and data.is_file() and (kept := read_json(state)).get("about") == about:
@@ -217,14 +235,15 @@ def made_picture(real: Picture, image: NDArray[np.float32]) -> Picture:
 # ---------------------------------------------------------------- figures
 
 
-def real_line(real: SetTable, floor: SetTable | None) -> Line:
-    """The first line of Table 4: the score of the real images, and the FID of training images against them."""
+def real_row(real: SetTable, baseline: SetTable | None) -> MeasuredRow:
+    """The first row of a table: the score of the real images, and the FID of training images against them."""
     figures: Figures = {}
-    if floor is not None and floor.features is not None and real.features is not None:
-        figures |= _distances(real, floor)
+    if baseline is not None and baseline.features is not None and real.features is not None:
+        figures |= _distances(real, baseline)
     if real.confusions is not None:
         figures |= score_estimates(real.confusions)
-    return Line("real images", figures, len(real), math.nan, math.nan, "FID: as many training images against them")
+    note = "FID: as many training images against them"
+    return MeasuredRow("real images", figures, len(real), math.nan, math.nan, note)
 
 
 def _distances(real: SetTable, made: SetTable) -> Figures:
@@ -241,11 +260,10 @@ def measure_row(
     images: NDArray[np.float32],
     real: ImageSet,
     table: SetTable,
-    networks: Networks,
+    comparison: Comparison,
     drawing: float,
     paired: bool,
-    workers: int | None = None,
-) -> Line:
+) -> MeasuredRow:
     """The figures of a row.
 
     Parameters
@@ -259,53 +277,36 @@ def measure_row(
     """
     start = time.perf_counter()
     made = ImageSet(row.name, [made_picture(real.read(k), image) for k, image in enumerate(images)])
-    found, made, failures = describe_set(made, networks, workers, segment=paired)
+    found, made, failures = describe_set(made, comparison.networks, comparison.workers, segment=paired)
     if failures:
         raise InputError(f"the model {row.name!r} gave {len(failures)} images that cannot be used: {failures[0]}")
     figures = _distances(table, found)
     if paired:
-        pairs, _ = measure_pairs(real, made, [(k, k) for k in range(len(real))], workers)
+        pairs, _ = measure_pairs(real, made, [(k, k) for k in range(len(real))], comparison.workers)
         figures |= {m.key: m.value for m in pair_metrics(pairs) if m.key in COLUMNS["table4"] and m.value is not None}
         if found.confusions is not None:
             figures |= score_estimates(found.confusions)
     seconds = time.perf_counter() - start
-    return Line(row.name, figures, len(made), drawing, seconds, row.note, row.parameters, row.trained)
+    return MeasuredRow(row.name, figures, len(made), drawing, seconds, row.note, row.parameters, row.trained)
 
 
 def reproduce(
     which: str,
-    samples: Samples,
+    comparison: Comparison,
     rows: Sequence[TableRow],
-    networks: Networks,
     folder: str | os.PathLike[str],
-    train: ImageSet | None = None,
-    seed: int = 0,
-    peaks: bool = False,
-    workers: int | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """Measure every row on the same masks with the same networks, and write ``<which>.md`` and ``<which>.json``.
+    """Measure every row on the same masks with the same networks; write ``<which>.json`` and ``<which>.md``, its path.
 
     Parameters
     ----------
     which : str
         ``table3`` (unconditional: FID) or ``table4`` (from masks: FID, SSIM, Segmentation Score).
-    samples : Samples
-        Real cutouts that no row was trained on.
+    comparison : Comparison
     rows : sequence of TableRow
-    networks : Networks
-        Features; for Table 4 a segmenter too.
-    train : ImageSet, optional
-        Training images: the FID of real images against real ones.
-    peaks : bool
-        Ask for the real peak of each object too; the paper's model knows none.
     tell : callable
-        Told what is done.
-
-    Returns
-    -------
-    Path
-        The Markdown.
+        Called with what is done.
 
     Raises
     ------
@@ -314,29 +315,32 @@ def reproduce(
     """
     if which not in PAPER:
         raise InputError(f"{which!r} is no table that can be reproduced; there are: {', '.join(PAPER)}")
+    networks, train, seed, peaks = comparison.networks, comparison.train, comparison.seed, comparison.peaks
     if networks.features is None or (which == "table4" and networks.segmenter is None):
         raise InputError(f"{which} needs a feature network" + (" and a segmenter" if which == "table4" else ""))
     folder = make_folder(folder)
     make_folder(folder / "rows")
-    real = sample_set(samples)
+    real = sample_set(comparison.samples)
     tell(f"{len(real)} real images")
     paired = which == "table4"
-    table, _, _ = describe_set(real, networks, workers, segment=paired)
+    table, _, _ = describe_set(real, networks, comparison.workers, segment=paired)
     assert table.features is not None
     check_samples(table.features, table.features)  # before hours of drawing
-    floor = None if train is None else describe_set(train.drawn(len(real), seed), networks, workers, segment=False)[0]
-    lines = [real_line(table, floor)]
+    baseline = None
+    if train is not None:
+        baseline, _, _ = describe_set(train.drawn(len(real), seed), networks, comparison.workers, segment=False)
+    lines = [real_row(table, baseline)]
     for row in rows:
         tell(f"{row.name} ...")
-        orders = row_orders(samples, row, seed, peaks)
+        orders = row_orders(comparison.samples, row, seed, peaks)
         images, seconds = draw_row(row, orders, folder / "rows")
         about = [FIGURES, which, row.name, row.background, row.key, _digest(orders), networks.names]
         kept = folder / "rows" / f"{_stem(row.name)}-{which}.json"
         if kept.is_file() and read_json(kept)["about"] == about:
-            line = Line.from_json(read_json(kept)["line"])
+            line = MeasuredRow.from_json(read_json(kept)["line"])
             line = replace(line, note=row.note, parameters=row.parameters, trained=row.trained, drawing=seconds)
         else:
-            line = measure_row(row, images, real, table, networks, seconds, paired, workers)
+            line = measure_row(row, images, real, table, comparison, seconds, paired)
             write_json(kept, {"about": about, "line": line.to_json()})
         lines.append(line)
         _write(folder, which, lines, networks, peaks)  # what is done stays when a later row fails
@@ -346,24 +350,24 @@ def reproduce(
 # ---------------------------------------------------------------- the table as text
 
 
-def _write(folder: Path, which: str, lines: Sequence[Line], networks: Networks, peaks: bool) -> Path:
+def _write(folder: Path, which: str, lines: Sequence[MeasuredRow], networks: Networks, peaks: bool) -> Path:
     content = {"table": which, "networks": networks.names, "peaks": peaks, "lines": [one.to_json() for one in lines]}
     write_json(folder / f"{which}.json", content)
     write_text(folder / f"{which}.md", "\n".join(table_lines(which, lines, networks.names, peaks)) + "\n")
     return folder / f"{which}.md"
 
 
-def table_lines(which: str, lines: Sequence[Line], names: dict[str, str], peaks: bool = False) -> Iterator[str]:
+def table_lines(which: str, lines: Sequence[MeasuredRow], names: dict[str, str], peaks: bool = False) -> Iterator[str]:
     """A table as Markdown: our rows, and the paper's own below, marked as not comparable."""
     columns = {key: title for key, title in COLUMNS[which].items() if any(key in one.figures for one in lines)}
-    yield _row(["model", "images", *columns.values(), "parameters", "trained, min", "images/s", "s measuring"])
-    yield _row(["---"] * (len(columns) + 6))
+    yield markdown_row(["model", "images", *columns.values(), "parameters", "trained, min", "images/s", "s measuring"])
+    yield markdown_row(["---"] * (len(columns) + 6))
     for one in lines:
         cells = [_scaled(one.figures.get(key), key) for key in columns]
         speed = one.images / one.drawing if one.drawing > 0 else math.nan
         size = f"{one.parameters / 1e6:.2f} M" if one.parameters else "-"
         costs = [size, _number(one.trained, 1), _number(speed, 2), _number(one.measuring, 0)]
-        yield _row([one.name, str(one.images), *cells, *costs])
+        yield markdown_row([one.name, str(one.images), *cells, *costs])
     yield ""
     yield f"In brackets 95 % intervals. Networks: {', '.join(f'{k} {v}' for k, v in names.items())}."
     yield "The real peak of each object was asked for." if peaks else "No row is told how bright an object is."
@@ -377,22 +381,19 @@ def table_lines(which: str, lines: Sequence[Line], names: dict[str, str], peaks:
     )
     yield ""
     head = ["paper's model", "FID"] + (["SSIM %", "SegScore %"] if which == "table4" else [])
-    yield _row(head)
-    yield _row(["---"] * len(head))
+    yield markdown_row(head)
+    yield markdown_row(["---"] * len(head))
     for line in PAPER[which]:
-        yield _row(line)
+        yield markdown_row(line)
 
 
 def _scaled(estimate: Estimate | None, key: str) -> str:
     if estimate is None:
         return "-"
-    value, low, high = (FACTORS.get(key, PERCENT) * v for v in (estimate.value, estimate.low, estimate.high))
+    factor = 1.0 if key in NO_SHARES else 100.0
+    value, low, high = (factor * v for v in (estimate.value, estimate.low, estimate.high))
     return figure(Estimate(value, low, high, estimate.n))
 
 
 def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -13,7 +13,7 @@ from radiff.evaluate.evaluation import FORMAT, Evaluation
 from radiff.evaluate.metrics.estimates import Estimate, Metric
 from radiff.evaluate.report.plots import draw_plots, draw_sheet_address
 from radiff.files import make_folder, read_json, write_json, write_text
-from radiff.pages import number
+from radiff.pages import markdown_row, number
 
 REPORT, PAGE = "report.json", "report.html"
 HEADLINES = (
@@ -176,14 +176,14 @@ def compare_reports(reports: Sequence[tuple[str, dict[str, Any]]]) -> str:
         if first.section != section:
             section = first.section
             lines += ["", f"## {section[0].upper()}{section[1:]}", ""]
-            lines += [_row(["", "best", *heads, "real"]), _row(["---"] * (len(heads) + 3))]
+            lines += [markdown_row(["", "best", *heads, "real"]), markdown_row(["---"] * (len(heads) + 3))]
         values = [table[key].value if key in table else None for table in tables]
         real = next((table[key].real for table in tables if key in table and table[key].real), None)
         if real is None and first.target is not None:
             real = Estimate(first.target, math.nan, math.nan, ())
         best = _best(first, values, real)
         cells = [f"**{figure(v)}**" if k == best else figure(v) for k, v in enumerate(values)]
-        lines.append(_row([first.title, first.better, *cells, figure(real)]))
+        lines.append(markdown_row([first.title, first.better, *cells, figure(real)]))
     lines += ["", "In brackets 95 % intervals. Bold: best, and its interval does not meet that of any other."]
     return "\n".join(lines) + "\n"
 
@@ -214,7 +214,3 @@ def _best(metric: Metric, values: Sequence[Estimate | None], real: Estimate | No
     first = min(known, key=key)
     apart = all(v.low > first[1].high or v.high < first[1].low for k, v in known if k != first[0])
     return first[0] if apart else None
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

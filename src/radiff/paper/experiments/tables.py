@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from radiff.files import make_folder, write_json, write_text
+from radiff.pages import markdown_row
 from radiff.paper.experiments.pipeline import Experiment
 from radiff.paper.experiments.plan import ADDED, COUNTED, RENDERED, TABLES
 
@@ -108,11 +109,11 @@ def iou_lines(table: str, experiment: Experiment, done: Mapping[str, TaskResult]
             continue
         yield f"**{network}**, IoU and F1 in %: mean ± standard deviation over trainings of other seeds"
         yield ""
-        yield _row(["trained on", "pairs", "trainings", *(title for _, title in COLUMNS.values())])
-        yield _row(["---", *("--:" for _ in range(len(COLUMNS) + 2))])
+        yield markdown_row(["trained on", "pairs", "trainings", *(title for _, title in COLUMNS.values())])
+        yield markdown_row(["---", *("--:" for _ in range(len(COLUMNS) + 2))])
         for name, figures in found.items():
             cells = [_figure(figures.get(key)) for key in COLUMNS]
-            yield _row([name, f"{figures['train_pairs']['mean']:,}", str(figures["trainings"]["mean"]), *cells])
+            yield markdown_row([name, f"{figures['train_pairs']['mean']:,}", str(figures["trainings"]["mean"]), *cells])
         yield ""
         yield from verdict_lines(table, found)
         yield ""
@@ -125,10 +126,10 @@ def iou_lines(table: str, experiment: Experiment, done: Mapping[str, TaskResult]
     yield ""
     yield NOTE
     yield ""
-    yield _row(["the paper's row", "all classes", "extended", "compact"])
-    yield _row(["---", "--:", "--:", "--:"])
+    yield markdown_row(["the paper's row", "all classes", "extended", "compact"])
+    yield markdown_row(["---", "--:", "--:", "--:"])
     for name, values in PAPER_IOU[table].items():
-        yield _row([name, *(f"{v:.2f}" for v in values)])
+        yield markdown_row([name, *(f"{v:.2f}" for v in values)])
 
 
 def verdict_lines(table: str, found: Mapping[str, Any]) -> Iterator[str]:
@@ -169,22 +170,22 @@ def count_lines(table: str, done: Mapping[str, TaskResult]) -> Iterator[str]:
         columns[f"SC_A ({one['left_pairs']:,} pairs)"] = one["left_objects"]
         columns[f"SC_S ({one['pairs']:,} pairs)"] = one["objects"]
     yield ""
-    yield _row(["Class", *columns])
-    yield _row(["---", *("--:" for _ in columns)])
+    yield markdown_row(["Class", *columns])
+    yield markdown_row(["---", *("--:" for _ in columns)])
     for name in (*ORDER, "total"):
         value = {"spurious": 0, "compact": 1, "extended": 2}.get(name)
         counts = [sum(each) if value is None else each[value] for each in columns.values()]
-        yield _row([name, *(f"{count:,}" for count in counts)])
+        yield markdown_row([name, *(f"{count:,}" for count in counts)])
     yield ""
     yield from dropped_lines({name: done[f"set {name}"] for name in COUNTED[table] if f"set {name}" in done})
     yield ""
     yield NOTE
     yield ""
     first, second = ("augmented", "real") if table == "table5" else ("SC_R", "SC_A")
-    yield _row(["the paper's", first, second])
-    yield _row(["---", "--:", "--:"])
+    yield markdown_row(["the paper's", first, second])
+    yield markdown_row(["---", "--:", "--:"])
     for name, a, b in PAPER_COUNTS[table]:
-        yield _row([name, f"{a:,}", f"{b:,}"])
+        yield markdown_row([name, f"{a:,}", f"{b:,}"])
 
 
 def dropped_lines(sets: Mapping[str, TaskResult]) -> Iterator[str]:
@@ -201,7 +202,3 @@ def _figure(value: Mapping[str, Any] | None) -> str:
         return "-"
     spread = "" if value["spread"] is None else f" ± {100 * value['spread']:.1f}"
     return f"{100 * value['mean']:.1f}{spread}"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

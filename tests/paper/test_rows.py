@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from radiff.cli.orders import own_masks
 from radiff.evaluate import Order
+from radiff.paper.rows import own_masks
 
 
 class Maker:
