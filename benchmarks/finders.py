@@ -53,8 +53,8 @@ def row(one: Scored, kinds: np.ndarray) -> list[str]:
     wide = bright & (kinds[one.match.pairs[:, 0]] == "extended")
     shares = [one.figures[name]["value"] for name in ("completeness", "reliability")]
     return [
-        f"{one.figures['judged']}", *(f"{share:.3f}" for share in shares), ratio(one.pairs["flux"][bright]),
-        ratio(one.pairs["major"][bright]), f"{np.median(one.pairs['separation'][bright]):.3f}",
+        f"{one.figures['judged']}", *(f"{share:.3f}" for share in shares), ratio(one.pairs["int_flux"][bright]),
+        ratio(one.pairs["maj"][bright]), f"{np.median(one.pairs['separation'][bright]):.3f}",
         f"{np.nanmedian(np.abs(one.pairs['pa'][wide])):.1f} ({int(np.isfinite(one.pairs['pa'][wide]).sum())})",
     ]  # fmt: skip
 

@@ -26,5 +26,5 @@ options = PopulateOptions({COMPACT: Number(60), EXTENDED: Number(5)}, FluxRule("
 made = populate("noise.fits", "sky", options, stamps="stamps.fits")
 truth = read_truth(made.folder)
 print(f"placed {made.placed} on noise.fits; files in {made.folder}/")
-print(f"brightest: {truth['name'][truth['flux'].argmax()]} of {truth['flux'].max():.3g}")
-print(truth["name", "class", "ra", "dec", "flux", "snr"][:3])
+print(f"brightest: {truth['name'][truth['int_flux'].argmax()]} of {truth['int_flux'].max():.3g}")
+print(truth["name", "class", "ra", "dec", "int_flux", "snr"][:3])

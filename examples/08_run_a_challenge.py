@@ -25,5 +25,5 @@ figures = scores.entries[0].figures
 for name in ("completeness", "reliability"):
     share = figures[name]
     print(f"{name}: {share['value']:.2f} [{share['low']:.2f}, {share['high']:.2f}], {share['n']} of {share['of']}")
-print(f"flux, measured over true, above 10 rms: {figures['errors']['flux']['bright']['median']:.3f}")
+print(f"flux, measured over true, above 10 rms: {figures['errors']['int_flux']['bright']['median']:.3f}")
 print(f"SDC1 score: {scores.entries[0].sdc1.value:.1f} of {made.sources}")

@@ -96,8 +96,8 @@ def write_package(
     flux = RMS * ratio * 2 * np.pi * np.sqrt(np.linalg.det(shapes)) / grid.beam_area
     columns = sizes | {
         "id": np.arange(1, len(at) + 1), "name": [f"S{n + 1}" for n in range(len(at))], "class": kind, "ra": ra,
-        "dec": dec, "x": x, "y": y, "ra_peak": ra, "dec_peak": dec, "flux": flux, "peak": RMS * ratio,
-        "rms": np.full(len(at), RMS), "snr": ratio, "core_fraction": RMS * ratio / flux,
+        "dec": dec, "x": x, "y": y, "ra_peak": ra, "dec_peak": dec, "int_flux": flux, "peak_flux": RMS * ratio,
+        "local_rms": np.full(len(at), RMS), "snr": ratio, "core_fraction": RMS * ratio / flux,
         "k": ratio, "seed": 7_000_001 + np.arange(len(at)), "stamp_seed": 8_000_001 + np.arange(len(at)),
     }  # fmt: skip
     top = header(shape, **cards)

@@ -41,10 +41,10 @@ def compared(package, table):
     return {
         "found": good.mean(), "wide": np.asarray(t["class"] == "extended"), "snr": np.asarray(t["snr"]),
         "d": np.hypot(dra, (s["dec"] - t["dec"].value) * 3600),
-        "elongated": np.asarray(t["minor"].value < 0.8 * t["major"].value),
+        "elongated": np.asarray(t["min"].value < 0.8 * t["maj"].value),
         "pa": np.abs((s["pa"] - t["pa"].value + 90) % 180 - 90),
-        **{n: np.asarray(s[n] / getattr(t[n], "value", t[n])) for n in ("flux", "peak", "major", "minor", "rms")
-           if n in s.colnames},
+        **{n: np.asarray(s[n] / getattr(t[n], "value", t[n]))
+           for n in ("int_flux", "peak_flux", "maj", "min", "local_rms") if n in s.colnames},
     }  # fmt: skip
 
 
@@ -52,9 +52,15 @@ def check(package, table, angles=True):
     got = compared(package, table)
     assert got["found"] == 1.0
     assert len(table) == len(read_truth(package))
-    for name, tolerance in (("flux", 0.02), ("peak", 0.02), ("major", 0.02), ("minor", 0.025), ("rms", 0.06)):
+    for name, tolerance in (
+        ("int_flux", 0.02),
+        ("peak_flux", 0.02),
+        ("maj", 0.02),
+        ("min", 0.025),
+        ("local_rms", 0.06),
+    ):
         assert np.median(got[name]) == pytest.approx(1.0, abs=tolerance), name
-    assert np.abs(got["flux"] - 1)[got["snr"] > 50].max() < 0.15
+    assert np.abs(got["int_flux"] - 1)[got["snr"] > 50].max() < 0.15
     assert np.median(got["d"]) < 0.2  # arcsec; a pixel is 1.5
     assert not angles or np.median(got["pa"][got["elongated"] & got["wide"]]) < 3.0
 
@@ -113,7 +119,7 @@ def test_windows_make_no_difference(package, monkeypatch):
     assert len(parts) == len(whole)
     distance, near = cKDTree(np.stack([whole["x"], whole["y"]], 1)).query(np.stack([parts["x"], parts["y"]], 1))
     assert len(set(near)) == len(whole) and distance.max() < 0.3
-    assert np.asarray(parts["flux"]) == pytest.approx(np.asarray(whole["flux"][near]), rel=0.1)
+    assert np.asarray(parts["int_flux"]) == pytest.approx(np.asarray(whole["int_flux"][near]), rel=0.1)
 
 
 def test_given_objects(package):
@@ -170,6 +176,8 @@ def test_the_copy_for_programs(package, tmp_path):
 def test_real_maps(real_data, name, least):
     table = finding.detect(real_data / "maps" / f"{name}.fits")
     assert len(table) >= least
-    assert np.isfinite(np.stack([table[n] for n in ("ra", "dec", "flux", "peak", "rms", "major", "minor")])).all()
-    assert (table["flux"] > 0).all() and (table["snr"] >= 3).all()
+    assert np.isfinite(
+        np.stack([table[n] for n in ("ra", "dec", "int_flux", "peak_flux", "local_rms", "maj", "min")])
+    ).all()
+    assert (table["int_flux"] > 0).all() and (table["snr"] >= 3).all()
     assert table.meta["MAP"] == f"{name}.fits"

@@ -14,8 +14,9 @@ from radiff import InputError
 from radiff.challenge import scoring
 from radiff.challenge.answers import read_answer
 from radiff.challenge.making import check_files, guessable, make_challenge
-from radiff.challenge.submission import COLUMNS, read_submission, submission_table
+from radiff.challenge.submission import read_submission, submission_table
 from radiff.sky import MapReader
+from radiff.sky.columns import SUBMISSION
 from radiff.sky.truth import read_truth, write_truth
 
 SEED = 3  # the package tells of it in its header, its history and its manifest as 42423
@@ -87,7 +88,7 @@ def test_the_training_area(made, package):
     assert table["id"].tolist() == list(range(1, len(table) + 1))
     assert (table["seed"] == -1).all() and (table["stamp_seed"] == -1).all() and np.isnan(table["k"]).all()
     assert "SEED" not in table.meta
-    assert (np.diff(table["peak"].value) <= 0).all()
+    assert (np.diff(table["peak_flux"].value) <= 0).all()
     regions = Regions.read(made.folder / "public" / "training" / "truth.reg")
     assert len(regions) == made.training
 
@@ -95,7 +96,7 @@ def test_the_training_area(made, package):
 def test_scoring_oneself_and_by_the_organisers(made, package):
     truth = read_truth(package)
     whole = submission_table(
-        {n: np.asarray(getattr(truth[n], "value", truth[n])) for n in COLUMNS if n in truth.colnames}
+        {n: np.asarray(getattr(truth[n], "value", truth[n])) for n in SUBMISSION if n in truth.colnames}
     )
     organisers = scoring.score(read_answer(made.folder), [("s", whole)]).entries[0].figures
     assert organisers["completeness"]["of"] == made.sources and organisers["completeness"]["value"] == 1.0
@@ -131,7 +132,7 @@ def test_the_description(made):
     for part in (
         "500 x 400 pixels of 1.5 arcsec",
         "beam 6 x 4.8 arcsec at 30 deg",
-        "| `flux` | Jy |",
+        "| `int_flux` | Jy |",
         "## Training area",
     ):
         assert part in text

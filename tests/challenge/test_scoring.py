@@ -13,9 +13,10 @@ from challenge.simulated import write_package
 from radiff import InputError
 from radiff.challenge import scoring
 from radiff.challenge.answers import read_answer
-from radiff.challenge.report.page import match_table, render, text_lines, to_json, truth_table, write_report
-from radiff.challenge.submission import COLUMNS, read_submission, submission_table, write_submission
+from radiff.challenge.report.page import match_table, outcome_table, render, text_lines, to_json, write_report
+from radiff.challenge.submission import read_submission, submission_table, write_submission
 from radiff.masks import Annotation, SourceObject, write_annotation
+from radiff.sky.columns import SUBMISSION
 from radiff.sky.sdc1 import sdc1_columns, write_sdc1
 from radiff.sky.truth import read_truth, write_truth
 
@@ -33,7 +34,7 @@ def perfect(package, spurious=False):
     if not spurious:
         truth = truth[truth["class"] != "spurious"]
     return submission_table(
-        {n: np.asarray(getattr(truth[n], "value", truth[n])) for n in COLUMNS if n in truth.colnames}
+        {n: np.asarray(getattr(truth[n], "value", truth[n])) for n in SUBMISSION if n in truth.colnames}
     )
 
 
@@ -47,7 +48,7 @@ def test_the_truth_itself(package):
     assert got["completeness"]["value"] == got["reliability"]["value"] == got["f1"] == 1.0
     assert got["sdc1"]["value"] == pytest.approx(count) and got["sdc1"]["accuracy"] == pytest.approx(100.0)
     assert got["class_right"]["value"] == 1.0
-    for name, value in (("flux", 1.0), ("major", 1.0), ("peak", 1.0), ("d_ra", 0.0), ("pa", 0.0)):
+    for name, value in (("int_flux", 1.0), ("maj", 1.0), ("peak_flux", 1.0), ("d_ra", 0.0), ("pa", 0.0)):
         assert got["errors"][name]["all"]["median"] == pytest.approx(value, abs=1e-9), name
         assert got["errors"][name]["all"]["scatter"] == pytest.approx(0.0, abs=1e-9), name
     assert {got["by_class"][kind][what]["value"] for kind in ("compact", "extended") for what in
@@ -68,13 +69,13 @@ def test_artefacts_are_false_and_may_be_called_spurious(package):
 
 def test_errors_that_were_put_in(package):
     table = perfect(package)
-    table["flux"] *= 1.2
-    table["major"] *= 0.9
+    table["int_flux"] *= 1.2
+    table["maj"] *= 0.9
     table["ra"] += 0.5 * ARCSEC / np.cos(np.radians(table["dec"]))
     table["dec"] -= 0.25 * ARCSEC
     table["pa"] = (table["pa"] + 170.0) % 180.0
     got = figures(package, table)["errors"]
-    for name, value in (("flux", 1.2), ("major", 0.9), ("d_ra", 0.5), ("d_dec", -0.25), ("pa", -10.0)):
+    for name, value in (("int_flux", 1.2), ("maj", 0.9), ("d_ra", 0.5), ("d_dec", -0.25), ("pa", -10.0)):
         assert got[name]["bright"]["median"] == pytest.approx(value, rel=1e-6), name
     assert got["separation"]["all"]["median"] == pytest.approx(np.hypot(0.5, 0.25), rel=1e-6)
 
@@ -140,11 +141,11 @@ def test_a_radius(package):
 def test_units_that_slipped(package):
     answer, table = read_answer(package), perfect(package)
     assert scoring.misplaced(answer, table) is None
-    table["flux"] *= 1e3
+    table["int_flux"] *= 1e3
     assert "its fluxes are 1e+03 times the true ones; they seem to be in mJy: give Jy" in scoring.misplaced(
         answer, table
     )
-    table["flux"] *= 1e3
+    table["int_flux"] *= 1e3
     assert "in uJy" in scoring.misplaced(answer, table)
     table["ra"] /= 15.0
     message = scoring.misplaced(answer, table)
@@ -205,9 +206,9 @@ def test_bad_truths(package, tmp_path):
 def test_the_report(package, tmp_path):
     table = perfect(package)
     poor = table[::2].copy()
-    poor["flux"] *= 1.5
+    poor["int_flux"] *= 1.5
     bare = read_submission(write_submission(tmp_path / "bare.csv", table))
-    for name in ("snr", "peak", "rms", "major", "minor", "pa", "major_deconvolved", "minor_deconvolved"):
+    for name in ("snr", "peak_flux", "local_rms", "maj", "min", "pa", "maj_deconvolved", "min_deconvolved"):
         bare[name] = np.nan
     scores = scoring.score(read_answer(package), [("good", table), ("poor", poor), ("bare", bare)])
     page = write_report(tmp_path / "out", scores)
@@ -240,7 +241,7 @@ def test_tables_keep_every_row(package):
     table = perfect(package, spurious=True)
     scores = scoring.score(read_answer(package), [("s", table)])
     assert len(match_table(scores, scores.entries[0])) == len(table)
-    assert len(truth_table(scores)) == len(read_truth(package))
+    assert len(outcome_table(scores)) == len(read_truth(package))
 
 
 def test_a_submission_that_finds_nothing(package, tmp_path):

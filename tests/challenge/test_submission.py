@@ -8,18 +8,18 @@ from regions import Regions
 
 from radiff import InputError
 from radiff.challenge.submission import (
-    COLUMNS,
     read_submission,
     short_names,
     submission_table,
     write_regions,
     write_submission,
 )
+from radiff.sky.columns import COLUMNS, SUBMISSION
 
 
 def columns(count=5):
     rng = np.random.default_rng(0)
-    return {name: rng.uniform(1, 2, count) for name, told in COLUMNS.items() if told.kind == "f"} | {
+    return {name: rng.uniform(1, 2, count) for name in SUBMISSION if COLUMNS[name].kind == "f"} | {
         "id": np.arange(1, count + 1), "n_pixels": np.full(count, 9), "fit": np.full(count, "gaussian"),
         "class": ["compact", "extended", "", "spurious", "compact"][:count],
     }  # fmt: skip
@@ -38,14 +38,14 @@ def test_what_is_written_is_read(tmp_path, suffix):
         "id",
         "ra",
         "dec",
-        "flux",
-        "peak",
-        "rms",
+        "int_flux",
+        "peak_flux",
+        "local_rms",
         "snr",
-        "major",
-        "minor",
+        "maj",
+        "min",
         "pa",
-        "major_deconvolved",
+        "maj_deconvolved",
         "ra_peak",
     ):
         assert np.asarray(found[name], float) == pytest.approx(np.asarray(table[name], float)), name
@@ -55,24 +55,24 @@ def test_what_is_written_is_read(tmp_path, suffix):
 def test_a_few_columns_are_enough(tmp_path):
     found = read_submission(save(tmp_path, "ra,dec,flux\n10,20,0.5\n11,21,0.25\n"))
     assert found["id"].tolist() == [1, 2]
-    assert found["peak"].tolist() == [0.5, 0.25]  # stands for it
-    assert np.isnan(found["major"]).all()
-    assert {"peak", "major", "class"} <= set(found.meta["lacks"])
+    assert found["peak_flux"].tolist() == [0.5, 0.25]  # stands for it
+    assert np.isnan(found["maj"]).all()
+    assert {"peak_flux", "maj", "class"} <= set(found.meta["lacks"])
 
 
 def test_a_plain_rms_beside_a_plain_flux_is_in_jy(tmp_path):
     found = read_submission(save(tmp_path, "ra,dec,peak,rms\n1,2,0.01,0.001\n"))
-    assert (found["rms"][0], found["snr"][0]) == pytest.approx((0.001, 10.0))
+    assert (found["local_rms"][0], found["snr"][0]) == pytest.approx((0.001, 10.0))
     found = read_submission(save(tmp_path, "ra,dec,fint,fpeak,rms\n1,2,20,10,1\n", "first.csv"))  # FIRST: all in mJy
-    assert (found["rms"][0], found["snr"][0]) == pytest.approx((0.001, 10.0))
+    assert (found["local_rms"][0], found["snr"][0]) == pytest.approx((0.001, 10.0))
 
 
 def test_units_count(tmp_path):
-    table = Table({"ra": [1.0] * u.deg, "dec": [2.0] * u.deg, "flux": [3.0] * u.mJy, "major": [0.1] * u.arcmin})
+    table = Table({"ra": [1.0] * u.deg, "dec": [2.0] * u.deg, "int_flux": [3.0] * u.mJy, "maj": [0.1] * u.arcmin})
     table.write(tmp_path / "c.fits")
     found = read_submission(tmp_path / "c.fits")
-    assert found["flux"][0] == pytest.approx(3e-3)
-    assert found["major"][0] == pytest.approx(6.0)
+    assert found["int_flux"][0] == pytest.approx(3e-3)
+    assert found["maj"][0] == pytest.approx(6.0)
 
 
 def test_names_of_classes(tmp_path):
@@ -85,8 +85,8 @@ def test_names_of_classes(tmp_path):
 def test_an_sdc1_catalog(tmp_path):
     found = read_submission(save(tmp_path, "1 10 20 10.1 20.1 0.5 0.3 4.0 2.0 30 1 2\n", "c.txt"))
     assert found["ra"][0] == 10.1
-    assert found["major_deconvolved"][0] == pytest.approx(4.0 * 2.355 / 5)  # a largest extent is 5 deviations
-    assert np.isnan(found["major"][0])
+    assert found["maj_deconvolved"][0] == pytest.approx(4.0 * 2.355 / 5)  # a largest extent is 5 deviations
+    assert np.isnan(found["maj"][0])
     assert found.meta["sdc1"]["b_maj"].tolist() == [4.0]
     assert found["class"][0] == "2"
 
@@ -97,7 +97,7 @@ def test_an_sdc1_catalog(tmp_path):
         ("", "cannot be read as a catalog"),
         ("ra,dec,flux\n", "has no rows; there is nothing to score"),
         ("ra,flux\n1,2\n", "has no column for dec; it has ra, flux; needed are ra and dec in deg"),
-        ("ra,dec,snr\n1,2,9\n", "has no column of fluxes; it has ra, dec, snr; needed is flux in Jy"),
+        ("ra,dec,snr\n1,2,9\n", "has no column of fluxes; it has ra, dec, snr; needed is int_flux in Jy"),
         ("ra,dec,flux\n1,2,bright\n", "column flux holds text where numbers are needed"),
         ("ra,dec,flux\nnan,2,1\n", "has no rows"),
     ],
@@ -110,8 +110,8 @@ def test_bad_text(tmp_path, text, message):
 
 
 def test_wrong_units(tmp_path):
-    for name, unit in (("flux", u.K), ("major", u.Jy), ("ra", u.m)):
-        table = Table({"ra": [1.0] * u.deg, "dec": [2.0] * u.deg, "flux": [3.0] * u.Jy, "major": [4.0] * u.arcsec})
+    for name, unit in (("int_flux", u.K), ("maj", u.Jy), ("ra", u.m)):
+        table = Table({"ra": [1.0] * u.deg, "dec": [2.0] * u.deg, "int_flux": [3.0] * u.Jy, "maj": [4.0] * u.arcsec})
         table[name].unit = unit
         table.write(tmp_path / f"{name}.ecsv")
         with pytest.raises(InputError, match=f"column {name} is in {unit}; needed is"):
@@ -126,7 +126,7 @@ def test_no_file_and_no_format(tmp_path):
 
 
 def test_regions_parse(tmp_path):
-    table = submission_table(columns() | {"major": [6.0, 5, np.nan, 4, 3], "minor": [3.0, 2, np.nan, 4, 3]})
+    table = submission_table(columns() | {"maj": [6.0, 5, np.nan, 4, 3], "min": [3.0, 2, np.nan, 4, 3]})
     table["pa"] = 30.0
     found = Regions.read(write_regions(tmp_path / "c.reg", table))
     assert [type(one).__name__ for one in found] == ["EllipseSkyRegion"] * 2 + ["CircleSkyRegion"] + [

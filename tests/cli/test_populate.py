@@ -176,7 +176,7 @@ def test_populate_by_a_catalog(place):
     told = call("populate", place / "noise.fits", "-o", place / "by", "--catalog", place / "c.csv", "--no-pictures")
     assert told.exit_code == 0, told.output
     assert "placed 1 compact, 1 extended" in told.output and "1 rows of the catalog lie off the map" in told.output
-    assert sorted(read_truth(place / "by")["flux"].value) == pytest.approx([0.003, 0.012], rel=1e-4)
+    assert sorted(read_truth(place / "by")["int_flux"].value) == pytest.approx([0.003, 0.012], rel=1e-4)
     told = call(
         "populate", place / "noise.fits", "-o", place / "k", "--catalog", place / "c.csv", "--flux", "k",
         "--beam", "9,9,0", "--no-pictures",

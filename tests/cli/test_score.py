@@ -24,7 +24,7 @@ def package(tmp_path_factory):
 
 def catalog(package, path, **changes):
     truth = read_truth(package)
-    table = Table({name: np.asarray(truth[name].value) for name in ("ra", "dec", "flux")})
+    table = Table({name: np.asarray(truth[name].value) for name in ("ra", "dec", "int_flux")})
     for name, change in changes.items():
         table[name] = change(table[name])
     table.write(path, overwrite=True)
@@ -32,7 +32,7 @@ def catalog(package, path, **changes):
 
 
 def test_a_report(package, tmp_path):
-    good, faint = catalog(package, tmp_path / "good.csv"), catalog(package, tmp_path / "half.csv", flux=lambda f: f / 2)
+    good, faint = catalog(package, tmp_path / "good.csv"), catalog(package, tmp_path / "half.csv", int_flux=lambda f: f / 2)
     result = run(package, good, faint, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
@@ -64,7 +64,7 @@ def test_the_others_are_scored(package, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"flux": lambda f: f * 1e3}, "they seem to be in mJy: give Jy, or name the unit"),
+        ({"int_flux": lambda f: f * 1e3}, "they seem to be in mJy: give Jy, or name the unit"),
         ({"ra": lambda ra: ra / 15}, "none of its 12 rows lies on the map"),
         ({"dec": lambda d: d * np.nan}, "has no rows; there is nothing to score"),
     ],
@@ -93,7 +93,7 @@ def test_other_refusals(package, tmp_path):
         ((package, path, "-o", tmp_path / "out", "--radius", 0), "a radius of 0 arcsec; it must be above 0"),
         ((package, path, "-o", tmp_path / "o", "--sdc1-frequency", 1000), "SDC1 has no image at 1000 MHz"),
         ((package, path, "-o", bad_inputs.READ_ONLY), "cannot write into this folder"),
-        ((path, path, "-o", tmp_path / "out"), "is neither a truth table nor a catalog of SDC1; it has ra, dec, flux"),
+        ((path, path, "-o", tmp_path / "out"), "is neither a truth table nor a catalog of SDC1; it has ra, dec, int_flux"),
     ):
         result = run(*arguments)
         assert result.exit_code == 2, result.output

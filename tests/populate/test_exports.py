@@ -19,24 +19,25 @@ from radiff.populate.maps import Background
 from radiff.populate.pictures import VIEWS
 from radiff.sky import MapReader, read_catalog, read_cutout
 from radiff.sky.catalog import SDC1_COLUMNS
+from radiff.sky.columns import TRUTH
 from radiff.sky.sdc1 import truth_sdc1
-from radiff.sky.truth import COLUMNS, read_truth, truth_table
+from radiff.sky.truth import read_truth, truth_table
 from radiff.sky.windows import averaged
 
 
 def test_astropy_reads_both_tables_with_their_units(package):
     tables = [QTable.read(package / "truth.fits", hdu=1), QTable.read(package / "truth.ecsv", format="ascii.ecsv")]
     for table in tables:
-        assert table.colnames == list(COLUMNS) and len(table) == 85
-        assert table["flux"].unit == u.Jy and table["peak"].unit == u.Jy / u.beam and table["ra"].unit == u.deg
-        assert table["major"].unit == u.arcsec and table["x"].unit == u.pix
+        assert table.colnames == list(TRUTH) and len(table) == 85
+        assert table["int_flux"].unit == u.Jy and table["peak_flux"].unit == u.Jy / u.beam and table["ra"].unit == u.deg
+        assert table["maj"].unit == u.arcsec and table["x"].unit == u.pix
         assert table.meta["SEED"] == 7 and table.meta["BMAJ"] * 3600 == pytest.approx(6.0)
-    assert np.array_equal(tables[0]["flux"], tables[1]["flux"])
+    assert np.array_equal(tables[0]["int_flux"], tables[1]["int_flux"])
     assert list(tables[0]["name"].astype(str)) == list(tables[1]["name"])
     truth = read_truth(package)
-    assert truth["ra"].info.description == "ICRS right ascension of the flux centroid"
+    assert truth["ra"].info.description == "right ascension, ICRS; of a truth, of the flux centroid"
     catalog = read_catalog(package / "truth.fits")  # as any catalog
-    assert np.allclose(catalog["int_flux"], truth["flux"].value)
+    assert np.allclose(catalog["int_flux"], truth["int_flux"].value)
 
 
 def test_every_draw_is_a_column(package):
@@ -55,8 +56,10 @@ def test_sdc1(package, tmp_path):
     read = read_catalog(package / "sdc1.txt")
     real = truth[truth["class"] != "spurious"]
     assert read.meta["columns"] == list(SDC1_COLUMNS) and len(read) == len(real) == 80
-    assert np.allclose(read["ra"], real["ra"].value, atol=1e-6) and np.allclose(read["int_flux"], real["flux"].value)
-    assert np.allclose(read["ra_core"], real["ra_peak"].value, atol=1e-6) and set(read["class"]) == {"1", "2"}
+    assert np.allclose(read["ra"], real["ra"].value, atol=1e-6) and np.allclose(
+        read["int_flux"], real["int_flux"].value
+    )
+    assert np.allclose(read["ra_peak"], real["ra_peak"].value, atol=1e-6) and set(read["class"]) == {"1", "2"}
     columns = truth_sdc1(truth)
     assert list(columns) == list(SDC1_COLUMNS) and set(columns["size"]) == {2}
     assert len(truth_sdc1(truth_table({"id": []}))["flux"]) == 0

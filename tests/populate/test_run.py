@@ -51,7 +51,7 @@ def test_more_objects_leave_the_draws_of_the_others_alone(package, background, s
     more = PopulateOptions(options.numbers | {COMPACT: Number(80)}, seed=7)
     made = populate(background, tmp_path / "more", more, stamps=stamps, pictures=False)
     old, new = read_truth(package), read_truth(made.folder)
-    for name in ("seed", "k", "dx", "stamp", "turn", "x", "flux"):
+    for name in ("seed", "k", "dx", "stamp", "turn", "x", "int_flux"):
         assert np.array_equal(np.asarray(old[name]), np.asarray(new[name][: len(old)]))
 
 

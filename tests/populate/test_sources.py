@@ -38,12 +38,14 @@ def test_catalogs_of_any_format(background, stamps, grid, tmp_path, suffix):
     assert made.placed == {"compact": 2, "extended": 1}
     truth = read_truth(made.folder)
     truth.sort("name")
-    assert list(truth["name"]) == ["a", "b", "c"] and np.allclose(truth["flux"].value, [0.005, 0.02, 0.1], rtol=1e-4)
+    assert list(truth["name"]) == ["a", "b", "c"] and np.allclose(
+        truth["int_flux"].value, [0.005, 0.02, 0.1], rtol=1e-4
+    )
     assert np.allclose(truth["x"].value, [100, 250.5, 400], atol=0.01)
     assert np.allclose(truth["y"].value, [100, 200.25, 300], atol=0.01)
     assert list(truth["class"]) == ["compact", "compact", "extended"] and truth["stamp"][2] >= 0
-    assert truth["major_deconvolved"][1].value == pytest.approx(2.0, abs=0.05)
-    assert truth["major_deconvolved"][2].value == pytest.approx(30.0, rel=0.2)
+    assert truth["maj_deconvolved"][1].value == pytest.approx(2.0, abs=0.05)
+    assert truth["maj_deconvolved"][2].value == pytest.approx(30.0, rel=0.2)
 
 
 def test_columns_of_trecs(background, grid, tmp_path):
@@ -52,8 +54,8 @@ def test_columns_of_trecs(background, grid, tmp_path):
     Table({"longitude": ra, "latitude": dec, "I1400": [7.0], "size": [3.0], "RadioClass": [4]}).write(path)
     made = populate(background, tmp_path / "out", CATALOG, catalog=path, pictures=False)
     [row] = read_truth(made.folder)
-    assert row["flux"].value == pytest.approx(7e-3, rel=1e-4) and row["x"].value == pytest.approx(100, abs=0.01)
-    assert row["major_deconvolved"].value == pytest.approx(3.0, abs=0.05)
+    assert row["int_flux"].value == pytest.approx(7e-3, rel=1e-4) and row["x"].value == pytest.approx(100, abs=0.01)
+    assert row["maj_deconvolved"].value == pytest.approx(3.0, abs=0.05)
 
 
 def test_a_truth_is_a_catalog(package, tmp_path, background):
@@ -69,10 +71,10 @@ def test_a_truth_is_a_catalog(package, tmp_path, background):
         table.sort("name")
     compact = before["class"] == "compact"
     assert list(again["name"]) == list(before["name"]) and list(again["class"]) == list(before["class"])
-    assert np.allclose(again["flux"].value, before["flux"].value, rtol=1e-5)
+    assert np.allclose(again["int_flux"].value, before["int_flux"].value, rtol=1e-5)
     assert np.allclose(again["x"].value, before["x"].value, atol=0.01)
-    assert np.allclose(again["major"].value[compact], before["major"].value[compact], rtol=0.003)
-    assert np.allclose(again["minor"].value[compact], before["minor"].value[compact], rtol=0.003)
+    assert np.allclose(again["maj"].value[compact], before["maj"].value[compact], rtol=0.003)
+    assert np.allclose(again["min"].value[compact], before["min"].value[compact], rtol=0.003)
 
 
 def test_classes_of_a_catalog(background, stamps, grid, tmp_path):
@@ -84,7 +86,7 @@ def test_classes_of_a_catalog(background, stamps, grid, tmp_path):
 def test_without_stamps_extended_catalog_sources_are_gaussians(background, grid, tmp_path):
     path = write(tmp_path / "c.csv", grid, flux=[0.1] * 3, maj=[30.0] * 3, min=[10.0] * 3, pa=[10.0, 50.0, 90.0])
     truth = read_truth(populate(background, tmp_path / "out", CATALOG, catalog=path, pictures=False).folder)
-    assert set(truth["class"]) == {"extended"} and np.allclose(truth["minor_deconvolved"].value, 10.0, atol=0.1)
+    assert set(truth["class"]) == {"extended"} and np.allclose(truth["min_deconvolved"].value, 10.0, atol=0.1)
 
 
 def test_catalog_sources_that_cannot_be_placed_are_listed(background, grid, tmp_path):
@@ -113,7 +115,9 @@ def test_density_counts_and_power_law(background, grid, tmp_path):
         truth = read_truth(made.folder)
         wanted = 40 if flux.rule == "power" else round(flux.per_steradian() * grid.area * (np.pi / 180) ** 2)
         assert len(truth) == wanted > 5 and np.isnan(truth["k"]).all()
-        assert truth["flux"].min().value >= 0.9999 * flux.low and truth["flux"].max().value <= 1.0001 * flux.high
+        assert (
+            truth["int_flux"].min().value >= 0.9999 * flux.low and truth["int_flux"].max().value <= 1.0001 * flux.high
+        )
 
 
 def test_clusters(background, tmp_path):
@@ -129,9 +133,7 @@ def test_clusters(background, tmp_path):
 def test_more_compact_sources_are_wider(background, tmp_path):
     options = PopulateOptions({COMPACT: Number(40)}, compact_size=(0.5, 0.6))
     truth = read_truth(populate(background, tmp_path / "out", options, pictures=False).folder)
-    assert (truth["major_deconvolved"].value > 0.48 * 4.8).all() and (
-        truth["major_deconvolved"].value < 0.62 * 4.8
-    ).all()
+    assert (truth["maj_deconvolved"].value > 0.48 * 4.8).all() and (truth["maj_deconvolved"].value < 0.62 * 4.8).all()
 
 
 def refused(background, tmp_path, options, **more):
@@ -150,7 +152,7 @@ def test_catalogs_that_are_refused(background, grid, tmp_path):
         in told(x=[-5000.0] * 3, flux=[1.0] * 3)
     )
     assert told(brightness=[1.0] * 3).endswith(
-        "c.csv: has no column of fluxes; it has ra, dec, brightness; needed is flux in Jy (also read: int_flux,"
+        "c.csv: has no column of fluxes; it has ra, dec, brightness; needed is int_flux in Jy (also read: flux,"
         " total_flux, int_mjy, fint, i1400), or choose another --flux rule"
     )
     assert told(flux=[1.0, -2.0, 0.0]).endswith(

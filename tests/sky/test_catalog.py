@@ -58,7 +58,7 @@ def test_sdc1_with_and_without_names(tmp_path, head):
     path = tmp_path / "c.txt"
     path.write_text(head + "7 150.1 -3.1 150 -3 0.02 0.5 7.2 5.4 30 2 1.0\n8 151.1 -3.1 151 -3 0.03 0 1 1 0 3 3\n")
     row = read_catalog(path)[0]
-    assert (row["id"], row["ra"], row["dec"], row["ra_core"], row["int_flux"]) == (7, 150.0, -3.0, 150.1, 0.02)
+    assert (row["id"], row["ra"], row["dec"], row["ra_peak"], row["int_flux"]) == (7, 150.0, -3.0, 150.1, 0.02)
     assert (row["core_fraction"], row["maj"], row["min"], row["size"], row["class"]) == (0.5, 7.2, 5.4, 2, "1")
 
 
@@ -153,3 +153,13 @@ def test_positions_match_astropy(real_data):
     found = sources_inside(Table({"ra": [218.6], "dec": [54.97]}), cutout.wcs, cutout.shape)
     x, y = cutout.wcs.world_to_pixel(coord)
     assert (found["x"][0], found["y"][0]) == pytest.approx((float(x), float(y)), abs=1e-6)
+
+
+def test_a_catalog_of_0_1_0(tmp_path):
+    """Its names are read as they were meant: a plain rms beside flux and peak is in Jy."""
+    path = tmp_path / "old.csv"
+    path.write_text("ra,dec,flux,peak,rms,major,minor,pa,major_deconvolved,minor_deconvolved\n1,2,3,4,5,6,7,8,9,10\n")
+    table = read_catalog(path)
+    names = ("int_flux", "peak_flux", "local_rms", "maj", "min", "pa", "maj_deconvolved", "min_deconvolved")
+    assert [float(table[name][0]) for name in names] == [3, 4, 5, 6, 7, 8, 9, 10]
+    assert table.meta["names"]["int_flux"] == "flux"

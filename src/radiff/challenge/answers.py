@@ -29,8 +29,8 @@ REAL_SOURCES = "real_sources.json"
 _IMAGES = ("map.fits", "classes.fits", "sources.fits", "instances.fits")
 _TEXT = (".txt", ".csv", ".dat", ".vot", ".xml")
 _COLUMNS = (
-    "ra", "dec", "ra_peak", "dec_peak", "flux", "peak", "rms", "snr", "major", "minor", "major_deconvolved",
-    "minor_deconvolved", "pa", "pa_deconvolved", "core_fraction",
+    "ra", "dec", "ra_peak", "dec_peak", "int_flux", "peak_flux", "local_rms", "snr", "maj", "min", "maj_deconvolved",
+    "min_deconvolved", "pa", "pa_deconvolved", "core_fraction",
 )  # fmt: skip
 
 Box = tuple[int, int, int, int]
@@ -44,8 +44,8 @@ class Answer:
     ----------
     name : str
     columns : dict of str to array (n,)
-        Those of `radiff.sky.truth`, plain: id, class (text), ra, dec, ra_peak, dec_peak (deg), flux (Jy), peak, rms
-        (Jy/beam), snr, major, minor, major_deconvolved, minor_deconvolved (arcsec), pa, pa_deconvolved (deg),
+        Of `radiff.sky.columns`, plain: id, class (text), ra, dec, ra_peak, dec_peak (deg), int_flux (Jy), peak_flux,
+        local_rms (Jy/beam), snr, maj, min, maj_deconvolved, min_deconvolved (arcsec), pa, pa_deconvolved (deg),
         core_fraction.
     beam : (float, float)
         Major and minor FWHM, arcsec.
@@ -220,6 +220,6 @@ def _sdc1_answer(path: Path, frequency: int | None) -> Answer:
     columns = {name: np.asarray(table[name]) for name in ("id", "class", *_COLUMNS) if name in table.colnames}
     columns["core_fraction"] = told["core_frac"]
     beam = sdc1_beam(frequency)
-    for name in ("major", "minor"):
+    for name in ("maj", "min"):
         columns[name] = np.hypot(columns[f"{name}_deconvolved"], beam)
     return Answer(path.stem, columns, (beam, beam), sdc1=told)

@@ -61,7 +61,7 @@ def detect(
     Returns
     -------
     Table
-        `radiff.challenge.submission.COLUMNS`, the brightest first; meta: FINDER, MAP, SEEDSNR, GROWSNR, BMAJ, BMIN,
+        `SUBMISSION` of `radiff.sky.columns`, the brightest first; meta: FINDER, MAP, SEEDSNR, GROWSNR, BMAJ, BMIN,
         BPA (deg).
 
     Raises

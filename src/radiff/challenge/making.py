@@ -22,11 +22,12 @@ from astropy.table import QTable, Table
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from radiff.challenge.answers import HIDDEN, SETTINGS, Box, read_answer
-from radiff.challenge.submission import COLUMNS, submission_table, write_regions, write_submission
+from radiff.challenge.submission import submission_table, write_regions, write_submission
 from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder, read_json, write_json, write_text
 from radiff.parallel import track
 from radiff.sky import MapReader
+from radiff.sky.columns import COLUMNS, SUBMISSION, TRUTH, plain_columns
 from radiff.sky.fits import open_image
 from radiff.sky.grid import SkyGrid
 from radiff.sky.header import PROVENANCE_KEY, build_header, quiet_astropy
@@ -208,11 +209,11 @@ def write_plain_map(path: Path, reader: MapReader, name: str) -> None:
 def _write_training(folder: Path, table: QTable, window: Box, name: str) -> None:
     """A truth package of the training area, in an order and with numbers that tell nothing of the rest."""
     folder.mkdir()
-    order = np.argsort(-np.nan_to_num(np.asarray(table["peak"].value), nan=-np.inf), kind="stable")
+    order = np.argsort(-np.nan_to_num(np.asarray(table["peak_flux"].value), nan=-np.inf), kind="stable")
     rows = table[order]
     columns: dict[str, Any] = {
-        column: np.asarray(getattr(rows[column], "value", rows[column]))
-        for column in truth_table({}).colnames if column not in (*_DRAWS, "id", "name")
+        column: values for column, values in plain_columns(rows).items()
+        if column in TRUTH and column not in (*_DRAWS, "id", "name")
     }  # fmt: skip
     number = np.arange(1, len(rows) + 1)
     columns |= {"id": number, "name": [f"T{k}" for k in number]}
@@ -222,7 +223,7 @@ def _write_training(folder: Path, table: QTable, window: Box, name: str) -> None
     write_truth(folder / "truth.fits", plain)
     write_truth(folder / "truth.ecsv", plain)
     write_regions(
-        folder / "truth.reg", Table({c: columns[c] for c in ("id", "ra", "dec", "major", "minor", "pa", "class")})
+        folder / "truth.reg", Table({c: columns[c] for c in ("id", "ra", "dec", "maj", "min", "pa", "class")})
     )
     write_json(folder / SETTINGS, {"name": f"{name}, training area", "map": f"../{MAP}", "window": list(window)})
 
@@ -236,10 +237,11 @@ def example_submission(grid: SkyGrid) -> Table:
     wide = np.array([1.0, 2.0, 1.0])
     return submission_table(
         {
-            "id": [1, 2, 3], "ra": ra, "dec": dec, "flux": snr * rms * wide**2, "peak": snr * rms, "rms": rms,
-            "snr": snr, "major": wide * grid.beam.maj, "minor": wide * grid.beam.min, "pa": np.full(3, grid.beam.pa),
-            "major_deconvolved": np.sqrt(wide**2 - 1) * grid.beam.maj,
-            "minor_deconvolved": np.sqrt(wide**2 - 1) * grid.beam.min, "ra_peak": ra, "dec_peak": dec,
+            "id": [1, 2, 3], "ra": ra, "dec": dec, "int_flux": snr * rms * wide**2, "peak_flux": snr * rms,
+            "local_rms": rms,
+            "snr": snr, "maj": wide * grid.beam.maj, "min": wide * grid.beam.min, "pa": np.full(3, grid.beam.pa),
+            "maj_deconvolved": np.sqrt(wide**2 - 1) * grid.beam.maj,
+            "min_deconvolved": np.sqrt(wide**2 - 1) * grid.beam.min, "ra_peak": ra, "dec_peak": dec,
             "class": ["compact", "extended", "compact"], "x": x, "y": y,
         }
     )  # fmt: skip
@@ -267,9 +269,10 @@ def _readme(name: str, grid: SkyGrid, window: Box | None, made: Challenge) -> st
         loader=PackageLoader("radiff.challenge.report"), undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    unit = {column: "" if told.unit is None else str(told.unit) for column, told in COLUMNS.items()}
+    columns = {column: COLUMNS[column] for column in SUBMISSION if column not in ("x", "y", "n_pixels", "fit")}
+    unit = {column: "" if told.unit is None else str(told.unit) for column, told in columns.items()}
     return environment.get_template("public.md").render(
-        name=name, grid=grid, window=window, training=made.training, columns=COLUMNS, unit=unit, map=MAP, sums=SUMS
+        name=name, grid=grid, window=window, training=made.training, columns=columns, unit=unit, map=MAP, sums=SUMS
     )
 
 

@@ -35,7 +35,7 @@ from radiff.sky.beam import Floats
 from radiff.sky.sdc1 import SDC1_CLASSES, sdc1_columns
 
 CLASSES = ("compact", "extended")
-BY = {"snr": "peak over local rms", "flux": "integrated flux (Jy)", "size": "FWHM on the map (beams)"}
+BY = {"snr": "peak over local rms", "int_flux": "integrated flux (Jy)", "size": "FWHM on the map (beams)"}
 """What completeness and reliability are told against."""
 BRIGHT = 10.0
 """snr; the headline errors are those of sources above it."""
@@ -55,8 +55,8 @@ class Scored:
         Of `read_submission`.
     match : Match
     pairs : dict of str to array (n_pairs,)
-        Of the matched rows: snr (true), d_ra, d_dec (arcsec; found less true), separation (arcsec), flux, peak, major,
-        minor, major_deconvolved (found over true), pa (deg, found less true; of elongated sources).
+        Of the matched rows: snr (true), d_ra, d_dec (arcsec; found less true), separation (arcsec), int_flux,
+        peak_flux, maj, min, maj_deconvolved (found over true), pa (deg, found less true; of elongated sources).
     sdc1 : Sdc1Score
     sdc1_table : dict
         What it is of.
@@ -121,7 +121,7 @@ def score(
     wanted = (left_out == "") & ~answer.spurious
     if not wanted.any():
         raise InputError("no source of the truth lies outside of the training area; there is nothing to be found")
-    reach = reach_of(answer.columns["major"], answer.beam[0], radius)
+    reach = reach_of(answer.columns["maj"], answer.beam[0], radius)
     matched = [
         (name, table, match((ra, dec), (table["ra"], table["dec"]), reach, answer.spurious, left_out,
                             _left_out(answer, table), answer.area))
@@ -158,7 +158,7 @@ def misplaced(answer: Answer, table: Table) -> str | None:
             f"none of its {len(table)} rows lies on the map, which is about ra {middle[0][0]:.4f}, dec"
             f" {middle[1][0]:.4f} deg; the first is at {ra[0]:.4f}, {dec[0]:.4f}; give ra and dec in deg, ICRS"
         )
-    reach = reach_of(answer.columns["major"], answer.beam[0])
+    reach = reach_of(answer.columns["maj"], answer.beam[0])
     none = np.full(len(ra), "")
     pairs = match(
         (answer.columns["ra"], answer.columns["dec"]), (ra, dec), reach, answer.spurious, np.full(len(answer), ""), none
@@ -166,7 +166,8 @@ def misplaced(answer: Answer, table: Table) -> str | None:
     if len(pairs) < 3:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = float(np.nanmedian(np.asarray(table["flux"], float)[pairs[:, 1]] / answer.columns["flux"][pairs[:, 0]]))
+        told, true = np.asarray(table["int_flux"], float)[pairs[:, 1]], answer.columns["int_flux"][pairs[:, 0]]
+        ratio = float(np.nanmedian(told / true))
     low, high = _UNIT_SLIP
     for unit, power in (("mJy", 1), ("uJy", 2)):
         if low**power < ratio < high**power:
@@ -195,18 +196,17 @@ def _set_real_aside(answer: Answer, table: Table, found: Match) -> None:
 def _by(answer: Answer) -> dict[str, Floats]:
     """What completeness is told against, of the truth."""
     columns = answer.columns
-    return {"snr": columns["snr"], "flux": columns["flux"], "size": columns["major"] / answer.beam[0]}
+    return {"snr": columns["snr"], "int_flux": columns["int_flux"], "size": columns["maj"] / answer.beam[0]}
 
 
 def _told(answer: Answer, table: Table) -> dict[str, Floats]:
     """The same as a submission tells it; sizes without the beam are convolved with it."""
-    major = np.asarray(table["major"], float)
-    bare = np.asarray(table["major_deconvolved"], float)
-    major = np.where(np.isfinite(major), major, np.hypot(bare, answer.beam[0]))
-    snr, rms = np.asarray(table["snr"], float), answer.columns["rms"]
+    major, deconvolved = (np.asarray(table[name], float) for name in ("maj", "maj_deconvolved"))
+    major = np.where(np.isfinite(major), major, np.hypot(deconvolved, answer.beam[0]))
+    snr, rms = np.asarray(table["snr"], float), answer.columns["local_rms"]
     if np.isnan(snr).all() and np.isfinite(rms).any():
-        snr = np.asarray(table["peak"], float) / np.nanmedian(rms)
-    return {"snr": snr, "flux": np.asarray(table["flux"], float), "size": major / answer.beam[0]}
+        snr = np.asarray(table["peak_flux"], float) / np.nanmedian(rms)
+    return {"snr": snr, "int_flux": np.asarray(table["int_flux"], float), "size": major / answer.beam[0]}
 
 
 def _kinds(answer: Answer, table: Table) -> NDArray[np.str_]:
@@ -268,7 +268,7 @@ def _scored(
                    for axis in BY}
             for what in good
         } | {"errors": {column: spread_curve(pairs["snr"], pairs[column], edges["error"])
-                        for column in ("separation", "flux", "major")}},
+                        for column in ("separation", "int_flux", "maj")}},
         "sdc1": sdc1.to_json(),
         "lacks": list(table.meta.get("lacks", [])),
     }  # fmt: skip
@@ -302,13 +302,13 @@ def _pairs(answer: Answer, table: Table, found: Match) -> dict[str, Floats]:
         "separation": found.separation,
     }  # fmt: skip
     with np.errstate(divide="ignore", invalid="ignore"):
-        for name in ("flux", "peak", "major", "minor"):
+        for name in ("int_flux", "peak_flux", "maj", "min"):
             ratio = np.where(t[name] > 0, s[name] / t[name], np.nan)
             result[name] = np.full(len(true), np.nan) if name in lacks else ratio
-        wide = t["major_deconvolved"] > _RESOLVED * answer.beam[0]
-        result["major_deconvolved"] = np.where(wide, s["major_deconvolved"] / t["major_deconvolved"], np.nan)
+        wide = t["maj_deconvolved"] > _RESOLVED * answer.beam[0]
+        result["maj_deconvolved"] = np.where(wide, s["maj_deconvolved"] / t["maj_deconvolved"], np.nan)
         turned = (s["pa"] - t["pa"] + 90.0) % 180.0 - 90.0
-        result["pa"] = np.where(t["minor"] < _ELONGATED * t["major"], turned, np.nan)
+        result["pa"] = np.where(t["min"] < _ELONGATED * t["maj"], turned, np.nan)
     return result
 
 

@@ -1,84 +1,31 @@
-"""Catalogs of what was found on a map: our columns, their files, DS9 regions. Finds nothing and judges nothing."""
+"""Catalogs of what was found on a map, their files, DS9 regions. Finds nothing and judges nothing."""
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Column, Table
+from astropy.table import Table
 from numpy.typing import ArrayLike
 
 from radiff.challenge.sdc1 import gauss_factor
 from radiff.errors import InputError
-from radiff.files import atomic_path, write_text
+from radiff.files import write_text
 from radiff.masks import class_name, parse_class
 from radiff.sky import read_catalog
-from radiff.sky.catalog import ALIASES, UNITS
-from radiff.sky.header import quiet_astropy
-
-
-@dataclass(frozen=True)
-class CatalogColumn:
-    """One column of a submission; `kind` is ``"i"`` (int64), ``"f"`` (float64) or ``"U"`` (text)."""
-
-    kind: str
-    unit: u.UnitBase | None
-    description: str
-
-
-COLUMNS: dict[str, CatalogColumn] = {
-    "id": CatalogColumn("i", None, "number of the detection, from 1"),
-    "ra": CatalogColumn("f", u.deg, "right ascension, ICRS"),
-    "dec": CatalogColumn("f", u.deg, "declination, ICRS"),
-    "flux": CatalogColumn("f", u.Jy, "integrated flux"),
-    "peak": CatalogColumn("f", u.Jy / u.beam, "peak"),
-    "rms": CatalogColumn("f", u.Jy / u.beam, "local noise rms"),
-    "snr": CatalogColumn("f", None, "peak over rms"),
-    "major": CatalogColumn("f", u.arcsec, "FWHM along the major axis, as on the map"),
-    "minor": CatalogColumn("f", u.arcsec, "FWHM along the minor axis, as on the map"),
-    "pa": CatalogColumn("f", u.deg, "position angle of the major axis, north through east"),
-    "major_deconvolved": CatalogColumn("f", u.arcsec, "FWHM along the major axis without the beam"),
-    "minor_deconvolved": CatalogColumn("f", u.arcsec, "FWHM along the minor axis without the beam"),
-    "pa_deconvolved": CatalogColumn("f", u.deg, "position angle of the major axis without the beam"),
-    "ra_peak": CatalogColumn("f", u.deg, "right ascension of the brightest point, ICRS"),
-    "dec_peak": CatalogColumn("f", u.deg, "declination of the brightest point, ICRS"),
-    "class": CatalogColumn("U", None, "compact, extended or spurious; empty: not known"),
-    "x": CatalogColumn("f", u.pix, "position, 0-based pixel centres"),
-    "y": CatalogColumn("f", u.pix, "position, 0-based pixel centres"),
-    "n_pixels": CatalogColumn("i", None, "pixels above the threshold, or of the mask; -1: not known"),
-    "fit": CatalogColumn("U", None, "how it was measured: gaussian, or pixels (sums)"),
-}
-FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
-_DTYPE: dict[str, type] = {"i": np.int64, "f": np.float64, "U": np.str_}
-_FILL: dict[str, Any] = {"i": -1, "f": np.nan, "U": ""}
-# names of `read_catalog` -> ours
-_NAMES = {
-    "id": "id", "ra": "ra", "dec": "dec", "int_flux": "flux", "peak_flux": "peak", "local_rms": "rms", "snr": "snr",
-    "maj": "major", "min": "minor", "pa": "pa", "maj_deconvolved": "major_deconvolved",
-    "min_deconvolved": "minor_deconvolved", "pa_deconvolved": "pa_deconvolved",
-    "ra_core": "ra_peak", "dec_core": "dec_peak", "class": "class",
-}  # fmt: skip
+from radiff.sky.columns import CATALOG, COLUMNS, SUBMISSION, build_table, check_suffix, write_table
 
 
 def submission_table(columns: Mapping[str, ArrayLike], meta: Mapping[str, Any] | None = None) -> Table:
-    """A catalog of `COLUMNS`, in their order and units, of plain arrays; those not given hold -1, NaN or ""."""
-    length = len(np.atleast_1d(np.asarray(columns["ra"])))
-    table = Table(meta=dict(meta or {}))
-    for name, column in COLUMNS.items():
-        values = np.asarray(columns[name]) if name in columns else np.full(length, _FILL[column.kind])
-        table[name] = Column(values.astype(_DTYPE[column.kind]), unit=column.unit, description=column.description)
-    return table
+    """A catalog of `SUBMISSION`, in their order and units, of plain arrays; those not given hold -1, NaN or ""."""
+    return build_table(Table, SUBMISSION, columns, meta)
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:
     """Refuse a name for a catalog that says no format."""
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise InputError("catalogs are written as .fits, .ecsv or .csv; choose one of these suffixes", path)
-    return path
+    return check_suffix(path, "catalogs", ".fits", ".ecsv", ".csv")
 
 
 def write_submission(path: str | os.PathLike[str], table: Table) -> Path:
@@ -89,10 +36,7 @@ def write_submission(path: str | os.PathLike[str], table: Table) -> Path:
     InputError
         For another suffix, or a folder that cannot be written.
     """
-    path = check_output(path)
-    with atomic_path(path) as temporary, quiet_astropy():
-        table.write(temporary, format=FORMATS[path.suffix.lower()], overwrite=True)
-    return path
+    return write_table(check_output(path), table, "CATALOG")
 
 
 def read_submission(path: str | os.PathLike[str]) -> Table:
@@ -101,10 +45,10 @@ def read_submission(path: str | os.PathLike[str]) -> Table:
     Returns
     -------
     Table
-        `COLUMNS`; what the file lacks is NaN, -1 or "". Where it has no integrated flux, the peak stands for it, and
-        the other way round. Classes are compact, extended, spurious, or as they are in the file where they are none of
-        these. ``meta["lacks"]`` names the columns that it has not; ``meta["sdc1"]`` holds the arrays of an SDC1 catalog
-        as they are in the file, whose sizes are those without the beam.
+        `SUBMISSION` of `radiff.sky.columns`; what the file lacks is NaN, -1 or "". Where it has no integrated flux, the
+        peak stands for it, and the other way round. Classes are compact, extended, spurious, or as they are in the file
+        where they are none of these. ``meta["lacks"]`` names the columns that it has not; ``meta["sdc1"]`` holds the
+        arrays of an SDC1 catalog as they are in the file, whose sizes are those without the beam.
 
     Raises
     ------
@@ -116,24 +60,21 @@ def read_submission(path: str | os.PathLike[str]) -> Table:
     raw = read_catalog(path)
     if "int_flux" not in raw.colnames and "peak_flux" not in raw.colnames:
         raise InputError(
-            f"has no column of fluxes; it has {', '.join(raw.meta['columns'])}; needed is flux in Jy (also read:"
-            " int_flux, total_flux, peak in Jy/beam, ...)",
+            f"has no column of fluxes; it has {', '.join(raw.meta['columns'])}; needed is int_flux in Jy (also"
+            " read: flux, total_flux, peak_flux in Jy/beam, ...)",
             path,
         )
-    _check_units(raw.meta["units"], path)
+    _check_units(raw.meta, path)
     if not len(raw):
         raise InputError("has no rows; there is nothing to score", path)
-    columns = {ours: np.asarray(raw[name]) for name, ours in _NAMES.items() if name in raw.colnames}
-    names = {name.lower() for name in raw.meta["columns"]}
-    called = next((alias for alias, _ in ALIASES["local_rms"] if alias in names), "")
-    if called == "rms" and {"flux", "peak"} & names and not raw.meta["units"]["local_rms"]:
-        columns["rms"] = columns["rms"] * 1e3  # a plain rms is in mJy with FIRST, but beside our names in Jy
-    lacks = [name for name in _NAMES.values() if name not in columns]
-    columns.setdefault("flux", columns.get("peak", np.zeros(0)))
-    columns.setdefault("peak", columns["flux"])
-    if "snr" not in columns and "rms" in columns:
+    columns = {name: np.asarray(raw[name]) for name in SUBMISSION if name in raw.colnames}
+    lacks = [name for name in SUBMISSION if name in CATALOG and name not in columns]
+    columns.setdefault("int_flux", columns.get("peak_flux", np.zeros(0)))
+    columns.setdefault("peak_flux", columns["int_flux"])
+    if "snr" not in columns and "local_rms" in columns:
         with np.errstate(divide="ignore", invalid="ignore"):
-            columns["snr"] = np.where(columns["rms"] > 0, columns["peak"] / columns["rms"], np.nan)
+            snr = columns["peak_flux"] / columns["local_rms"]
+        columns["snr"] = np.where(columns["local_rms"] > 0, snr, np.nan)
     number = np.nan_to_num(np.asarray(columns.get("id", np.zeros(0)), float), nan=-1.0)
     if len(np.unique(number)) != len(raw):  # missing, or not unique
         number = np.arange(1, len(raw) + 1)
@@ -143,8 +84,8 @@ def read_submission(path: str | os.PathLike[str]) -> Table:
     if told is not None:
         meta["sdc1"] = told
         factor = gauss_factor(told["size"])
-        columns |= {"major_deconvolved": told["b_maj"] * factor, "minor_deconvolved": told["b_min"] * factor}
-        for name in ("major", "minor"):
+        columns |= {"maj_deconvolved": told["b_maj"] * factor, "min_deconvolved": told["b_min"] * factor}
+        for name in ("maj", "min"):
             columns[name] = np.full(len(raw), np.nan)
     elif "class" in columns:
         columns["class"] = np.array([_class(value) for value in columns["class"]], dtype=str)
@@ -160,14 +101,14 @@ def short_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     return [f"{one.stem}-{number}" for number, one in enumerate(files, start=1)]
 
 
-def _check_units(told: Mapping[str, str], path: Path) -> None:
+def _check_units(told: Mapping[str, Any], path: Path) -> None:
     """Refuse units that no factor turns into those needed; per beam or not makes no difference."""
-    for name, text in told.items():
-        needed, unit = UNITS[name], u.Unit(text, parse_strict="silent") if text else None
-        if unit is None or needed is None or name not in _NAMES:
+    for name, text in told["units"].items():
+        needed, unit = COLUMNS[name].unit, u.Unit(text, parse_strict="silent") if text else None
+        if unit is None or needed is None or name not in SUBMISSION:
             continue
         if not any(unit.is_equivalent(kind) for kind in (needed, needed * u.beam, needed / u.beam)):
-            raise InputError(f"column {_NAMES[name]} is in {text}; needed is {needed}", path)
+            raise InputError(f"column {told['names'][name]} is in {text}; needed is {needed}", path)
 
 
 def _class(text: str) -> str:
@@ -181,7 +122,7 @@ def _class(text: str) -> str:
 def _as_sdc1(raw: Table) -> dict[str, Any] | None:
     """The arrays of a catalog that is in the columns of SDC1; None for others."""
     names = {
-        "id": "id", "ra_core": "ra_core", "dec_core": "dec_core", "ra_cent": "ra", "dec_cent": "dec",
+        "id": "id", "ra_core": "ra_peak", "dec_core": "dec_peak", "ra_cent": "ra", "dec_cent": "dec",
         "flux": "int_flux", "core_frac": "core_fraction", "b_maj": "maj", "b_min": "min", "pa": "pa", "size": "size",
     }  # fmt: skip
     if not {"class", *names.values()} <= set(raw.colnames):
@@ -200,7 +141,7 @@ def write_regions(path: str | os.PathLike[str], table: Table) -> Path:
     lines = ["# Region file format: DS9", "global color=cyan", "fk5"]
     for row in table:
         ra, dec = float(row["ra"]), float(row["dec"])
-        major, minor, pa = (float(row[name]) for name in ("major", "minor", "pa"))
+        major, minor, pa = (float(row[name]) for name in ("maj", "min", "pa"))
         tag = f" tag={{{row['class']}}}" if row["class"] else ""
         if np.isfinite([major, minor, pa]).all() and minor > 0:
             # the first radius lies along the first axis, that is across an angle of 0

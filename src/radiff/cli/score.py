@@ -27,10 +27,11 @@ def score(
 ) -> None:
     """Score catalogs of sources against the truth: completeness, reliability, errors, SDC1 score.
 
-    A submission is a FITS table, ECSV, VOTable, CSV or text table with ra, dec (deg) and flux (Jy); better also peak,
-    rms, major, minor (arcsec FWHM on the map), pa (deg), class. Catalogs of PyBDSF, Aegean, CAESAR, Selavy and SDC1 are
-    read as they are. The folder gets report.html, score.json, matches/ (each submission with a status for every row)
-    and sdc1/ (the tables of the SDC1 score). Exit code 1: some submissions could not be used, the others are scored.
+    A submission is a FITS table, ECSV, VOTable, CSV or text table with ra, dec (deg) and int_flux (Jy); better also
+    peak_flux, local_rms, maj, min (arcsec FWHM on the map), pa (deg), class. Catalogs of PyBDSF, Aegean, CAESAR, Selavy
+    and SDC1 are read as they are. The folder gets report.html, score.json, matches/ (each submission with a status for
+    every row) and sdc1/ (the tables of the SDC1 score). Exit code 1: some submissions could not be used, the others are
+    scored.
 
     \b
     Example:

@@ -34,8 +34,8 @@ def catalog_sources(path: str | os.PathLike[str], grid: SkyGrid, fluxes: bool) -
     table = read_catalog(path)
     if fluxes and "int_flux" not in table.colnames:
         raise InputError(
-            f"has no column of fluxes; it has {', '.join(table.meta.get('columns', table.colnames))}; needed is flux"
-            " in Jy (also read: int_flux, total_flux, int_mjy, fint, i1400), or choose another --flux rule",
+            f"has no column of fluxes; it has {', '.join(table.meta.get('columns', table.colnames))}; needed is"
+            " int_flux in Jy (also read: flux, total_flux, int_mjy, fint, i1400), or choose another --flux rule",
             path,
         )
     if not len(table):

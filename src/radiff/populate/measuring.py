@@ -102,9 +102,9 @@ def make_truth(
     ra_peak, dec_peak = grid.to_sky(found["x_peak"], found["y_peak"])
     shapes = np.moveaxis(np.array([[found["xx"], found["xy"]], [found["xy"], found["yy"]]]), 2, 0)
     sizes = grid.sizes(found["x"], found["y"], shapes)
-    for name in ("major_deconvolved", "minor_deconvolved"):  # pixels tell nothing below a hundredth of the beam
+    for name in ("maj_deconvolved", "min_deconvolved"):  # pixels tell nothing below a hundredth of the beam
         sizes[name] = np.where(sizes[name] < 1e-2 * grid.beam.min, 0.0, sizes[name])
-    sizes["pa_deconvolved"] = np.where(sizes["major_deconvolved"] > 0, sizes["pa_deconvolved"], np.nan)
+    sizes["pa_deconvolved"] = np.where(sizes["maj_deconvolved"] > 0, sizes["pa_deconvolved"], np.nan)
     flux = found["sum"] / grid.beam_area
     seeds = np.full(len(places), -1, np.int64)
     stamped = objects["stamp"] >= 0
@@ -118,8 +118,9 @@ def make_truth(
         "dec": dec,
         "ra_peak": ra_peak,
         "dec_peak": dec_peak,
-        "flux": flux,
-        "rms": places["rms"],
+        "int_flux": flux,
+        "peak_flux": found["peak"],
+        "local_rms": places["rms"],
         "snr": found["peak"] / places["rms"],
         "core_fraction": np.minimum(found["peak"] / np.maximum(flux, 1e-300), 1.0),
         "k": objects["k"],
@@ -127,6 +128,6 @@ def make_truth(
         "attempt": places["attempt"],
         "cluster": places["cluster"],
     }
-    columns |= {name: found[name] for name in ("x", "y", "peak", "n_pixels", "x_min", "x_max", "y_min", "y_max")}
+    columns |= {name: found[name] for name in ("x", "y", "n_pixels", "x_min", "x_max", "y_min", "y_max")}
     columns |= {name: objects[name] for name in ("stamp", "turn", "dx", "dy", "seed", "scale")}
     return truth_table(columns, meta)

@@ -37,7 +37,7 @@ def draw_stamp_sheet(library: StampLibrary, path: str | os.PathLike[str], number
         y0, x0 = (side - values.shape[0]) // 2, (side - values.shape[1]) // 2
         frame[y0 : y0 + values.shape[0], x0 : x0 + values.shape[1]] = values
         shown.append(frame)
-        titles.append(f"{index} {class_name(int(row['class']))}, {row['major'] / beam:.1f} beams")
+        titles.append(f"{index} {class_name(int(row['class']))}, {row['maj'] / beam:.1f} beams")
     return quicklook(path, shown, titles, rms=1.0, ncols=8, beam_pixels=(beam, beam), panel_inches=1.6)
 
 

@@ -346,7 +346,7 @@ def _write_left_out(path: Path, objects: Objects, places: Places, catalog: Catal
     table["reason"] = [REASONS[int(value)] for value in places["reason"][bad]]
     for name in ("seed", "stamp", "turn", "scale", "k"):
         table[name] = objects[name][bad]
-    table["flux"] = Column(np.where(objects["flux"][bad] > 0, objects["flux"][bad], np.nan), unit=u.Jy)
+    table["int_flux"] = Column(np.where(objects["flux"][bad] > 0, objects["flux"][bad], np.nan), unit=u.Jy)
     if catalog is not None:
         table["ra"], table["dec"] = (
             Column(np.asarray(catalog.table[name], float)[objects["row"][bad]], unit=u.deg) for name in ("ra", "dec")

@@ -199,7 +199,7 @@ def _from_catalog(
         _gaussian(one, grid, steps, covariance(major, min(minor, major) if minor else major, pa))
         return
     wanted = major / grid.pixel_scale
-    sizes = np.asarray(library.index["major"], float)[stamps]
+    sizes = np.asarray(library.index["maj"], float)[stamps]
     order = np.argsort(sizes, kind="stable")
     native = grid.beam_fwhm[1] / np.asarray(library.index["beam"], float)[stamps[order]]
     first = int(np.searchsorted(sizes[order] * native, wanted)) if wanted > 0 else int(draws[3] * len(order))

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from radiff.errors import InputError
 from radiff.files import atomic_path
+from radiff.sky.columns import FORMER
 from radiff.sky.header import quiet_astropy
 
-COLUMNS = ("class", "seed", "offset", "ny", "nx", "beam", "peak", "major", "minor", "dynamic", "mask", "source")
+COLUMNS = ("class", "seed", "offset", "ny", "nx", "beam", "peak", "maj", "min", "dynamic", "mask", "source")
 _FORMAT = "radiff stamps 1"
 
 
@@ -38,7 +39,7 @@ class Stamp:
         That it was generated with.
     beam : float
         FWHM of its circular beam, pixels.
-    major, minor : float
+    maj, min : float
         Deconvolved FWHM from second moments, pixels.
     dynamic : float
         Its peak over the noise that it was generated with: noise left in it is below peak / dynamic.
@@ -52,8 +53,8 @@ class Stamp:
     class_value: int
     seed: int
     beam: float
-    major: float
-    minor: float
+    maj: float
+    min: float
     dynamic: float
     mask: int = 0
     source: str = ""
@@ -67,7 +68,7 @@ class StampLibrary:
     ----------
     path : Path
     index : Table
-        One row a stamp: class, seed, beam (pixels), peak (of unit flux), major, minor (pixels, deconvolved FWHM),
+        One row a stamp: class, seed, beam (pixels), peak (of unit flux), maj, min (pixels, deconvolved FWHM),
         dynamic, mask (pixels), source.
     meta : dict
         How they were made: weights, steps, command line, version.
@@ -109,6 +110,9 @@ class StampLibrary:
                 if str(hdus[0].header.get("FORMAT", "")) != _FORMAT:
                     raise InputError("is no library of stamps; make one with: radiff stamps -o stamps.fits", path)
                 index = Table(np.array(hdus["INDEX"].data))
+                for name in ("major", "minor"):  # of 0.1.0
+                    if name in index.colnames:
+                        index.rename_column(name, FORMER[name])
                 start = int(hdus["PIXELS"].fileinfo()["datLoc"])
                 known = {card.keyword: card.value for card in hdus[0].header.cards}
         except (OSError, KeyError, ValueError, TypeError, fits.VerifyError) as error:
@@ -150,8 +154,8 @@ def write_stamps(
         "nx": np.array([one.values.shape[1] for one in stamps], np.int32),
         "beam": np.array([one.beam for one in stamps]),
         "peak": np.array([float(one.values.max()) for one in stamps]),
-        "major": np.array([one.major for one in stamps]),
-        "minor": np.array([one.minor for one in stamps]),
+        "maj": np.array([one.maj for one in stamps]),
+        "min": np.array([one.min for one in stamps]),
         "dynamic": np.array([one.dynamic for one in stamps]),
         "mask": np.array([one.mask for one in stamps], np.int64),
         "source": np.array([one.source for one in stamps] or [""], dtype=str),

@@ -18,31 +18,9 @@ from astropy.wcs.utils import skycoord_to_pixel
 
 from radiff.errors import InputError
 from radiff.sky.beam import HeaderWarning
+from radiff.sky.columns import CATALOG, COLUMNS
 from radiff.sky.header import quiet_astropy
 
-# standard column -> its unit
-UNITS: dict[str, u.UnitBase | None] = {
-    "name": None,
-    "ra": u.deg,
-    "dec": u.deg,
-    "peak_flux": u.Jy / u.beam,
-    "int_flux": u.Jy,
-    "local_rms": u.Jy / u.beam,
-    "maj": u.arcsec,
-    "min": u.arcsec,
-    "pa": u.deg,
-    "p_sidelobe": None,
-    "id": None,
-    "class": None,
-    "snr": None,
-    "maj_deconvolved": u.arcsec,
-    "min_deconvolved": u.arcsec,
-    "pa_deconvolved": u.deg,
-    "ra_core": u.deg,
-    "dec_core": u.deg,
-    "core_fraction": None,
-    "size": None,
-}
 TEXT = ("name", "class")
 _IF_NUMBERS = ("id", "snr", "size", "core_fraction")  # names that mean other things where they hold text
 SDC1_COLUMNS = (
@@ -115,14 +93,16 @@ ALIASES: dict[str, tuple[tuple[str, str], ...]] = {
     "class": tuple((name, "") for name in ("class", "class_name", "label", "morphology")),
     "snr": tuple((name, "") for name in ("snr", "s/n", "sn")),
     "maj_deconvolved": tuple(
-        (name, _ARCSEC) for name in ("major_deconvolved", "dc_maj", "maj_axis_deconv", "bmaj_deconv_wcs")
+        (name, _ARCSEC)
+        for name in ("maj_deconvolved", "major_deconvolved", "dc_maj", "maj_axis_deconv", "bmaj_deconv_wcs")
     ),
     "min_deconvolved": tuple(
-        (name, _ARCSEC) for name in ("minor_deconvolved", "dc_min", "min_axis_deconv", "bmin_deconv_wcs")
+        (name, _ARCSEC)
+        for name in ("min_deconvolved", "minor_deconvolved", "dc_min", "min_axis_deconv", "bmin_deconv_wcs")
     ),
     "pa_deconvolved": tuple((name, _DEG) for name in ("pa_deconvolved", "dc_pa", "pos_ang_deconv", "pa_deconv_wcs")),
-    "ra_core": tuple((name, _DEG) for name in ("ra_core", "ra_peak", "ra_max")),
-    "dec_core": tuple((name, _DEG) for name in ("dec_core", "dec_peak", "dec_max")),
+    "ra_peak": tuple((name, _DEG) for name in ("ra_peak", "ra_core", "ra_max")),
+    "dec_peak": tuple((name, _DEG) for name in ("dec_peak", "dec_core", "dec_max")),
     "core_fraction": (("core_fraction", ""), ("core_frac", "")),
     "size": (("size", ""),),
 }
@@ -155,14 +135,11 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
     Returns
     -------
     Table
-        Those of these columns that the file has: name, ra, dec (deg, ICRS), peak_flux (Jy/beam), int_flux (Jy),
-        local_rms (Jy/beam), maj, min (arcsec FWHM), pa (deg east of north), p_sidelobe (0 to 1). Missing numbers are
-        NaN. Where the file has them, also id, class (text), snr, maj_deconvolved, min_deconvolved (arcsec),
-        pa_deconvolved (deg), ra_core, dec_core (deg; the brightest point), core_fraction, size (the kind of size in
-        SDC1: 1 largest extent, 2 FWHM of a Gaussian, 3 scale of an exponential). Rows without a position are left out,
-        with a `HeaderWarning`.
-        ``meta["columns"]``: the names in the file; ``meta["units"]``: the units that it tells, by our names. A unit of
-        another kind than the column's (a flux in K) is not converted: see there.
+        Those of `CATALOG` (`radiff.sky.columns`) that the file has, in their units; missing numbers are NaN. Rows
+        without a position are left out, with a `HeaderWarning`.
+        ``meta["columns"]``: the names in the file; ``meta["units"]`` and ``meta["names"]``: the units that it tells
+        and what it calls the columns, by our names. A unit of another kind than the column's (a flux in K) is not
+        converted: see there.
 
     Raises
     ------
@@ -174,14 +151,17 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
     names = {name.lower(): name for name in reversed(table.colnames)}
     _divide_by_beam(table, names)
     degrees = bool(_PYBDSF & set(names))
-    result, units = Table(), {}
-    for standard, unit in UNITS.items():
+    result, units, called = Table(), {}, {}
+    for standard in CATALOG:
+        unit = COLUMNS[standard].unit
         for alias, usual in ALIASES[standard]:
             if alias in names and not (standard in _IF_NUMBERS and table[names[alias]].dtype.kind in "SUO"):
                 if degrees and standard.startswith(("maj", "min")):
                     usual = _DEG
+                if alias == "rms" and {"flux", "peak"} & set(names):  # FIRST's is in mJy, that of our 0.1.0 in Jy
+                    usual = _JY
                 result[standard] = _column(table[names[alias]], standard, unit, usual, path)
-                units[standard] = str(table[names[alias]].unit or "")
+                units[standard], called[standard] = str(table[names[alias]].unit or ""), names[alias]
                 break
     missing = [name for name in ("ra", "dec") if name not in result.colnames]
     if missing:
@@ -195,7 +175,7 @@ def read_catalog(path: str | os.PathLike[str]) -> Table:
         warnings.warn(
             f"{path}: {int((~good).sum())} rows have no position and are left out", HeaderWarning, stacklevel=2
         )
-    result.meta |= {"columns": list(table.colnames), "units": units}
+    result.meta |= {"columns": list(table.colnames), "units": units, "names": called}
     return result[good]
 
 

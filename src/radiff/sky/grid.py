@@ -113,19 +113,19 @@ class SkyGrid:
         Returns
         -------
         dict
-            major, minor, major_deconvolved, minor_deconvolved (arcsec FWHM; 0 where not wider than the beam), pa,
+            maj, min, maj_deconvolved, min_deconvolved (arcsec FWHM; 0 where not wider than the beam), pa,
             pa_deconvolved (deg; NaN where that is so along both axes).
         """
         steps = self.steps(x, y)
         major, minor, pa = widths(on_sky(steps, shapes))
-        bare = widths(on_sky(steps, shapes - self.beam_shape))
+        deconvolved = widths(on_sky(steps, shapes - self.beam_shape))
         return {
-            "major": major,
-            "minor": minor,
+            "maj": major,
+            "min": minor,
             "pa": pa,
-            "major_deconvolved": bare[0],
-            "minor_deconvolved": bare[1],
-            "pa_deconvolved": np.where(bare[0] > 0, bare[2], np.nan),
+            "maj_deconvolved": deconvolved[0],
+            "min_deconvolved": deconvolved[1],
+            "pa_deconvolved": np.where(deconvolved[0] > 0, deconvolved[2], np.nan),
         }
 
     def _steps(self, x: Floats, y: Floats, icrs: bool) -> Floats:

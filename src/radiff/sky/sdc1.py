@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from radiff.files import write_text
 from radiff.sky.catalog import SDC1_COLUMNS
+from radiff.sky.columns import plain_columns
 
 SDC1_SMALLEST = 0.5
 """Sizes below this part of the beam are told as this: no finder measures them, and SDC1 divides by them."""
@@ -27,9 +28,8 @@ def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> d
     Parameters
     ----------
     table : mapping of str to array (n,)
-        ra, dec (deg), flux (Jy); as far as known ra_peak, dec_peak (deg), peak (Jy/beam), major_deconvolved,
-        minor_deconvolved or else major, minor (arcsec FWHM), pa_deconvolved or else pa (deg), core_fraction, class
-        (text).
+        ra, dec (deg), int_flux (Jy); as far as known ra_peak, dec_peak (deg), peak_flux (Jy/beam), maj_deconvolved,
+        min_deconvolved or else maj, min (arcsec FWHM), pa_deconvolved or else pa (deg), core_fraction, class (text).
     beam : (float, float)
         Major and minor FWHM of the map's beam, arcsec.
 
@@ -49,19 +49,19 @@ def sdc1_columns(table: Mapping[str, ArrayLike], beam: tuple[float, float]) -> d
     kinds = np.asarray(table["class"]).astype(str) if "class" in table else np.full(count, "")
     smallest = SDC1_SMALLEST * math.sqrt(beam[0] * beam[1])
     sizes = {}
-    for name, width in (("major", beam[0]), ("minor", beam[1])):
-        bare = np.sqrt(np.maximum(known(name) ** 2 - width**2, 0.0))
-        sizes[name] = np.fmax(known(f"{name}_deconvolved", bare), smallest)
-    point = (sizes["major"] <= smallest) & (sizes["minor"] <= smallest)
-    ra, dec, flux = known("ra"), known("dec"), known("flux")
+    for name, width in (("maj", beam[0]), ("min", beam[1])):
+        deconvolved = np.sqrt(np.maximum(known(name) ** 2 - width**2, 0.0))
+        sizes[name] = np.fmax(known(f"{name}_deconvolved", deconvolved), smallest)
+    point = (sizes["maj"] <= smallest) & (sizes["min"] <= smallest)
+    ra, dec, flux = known("ra"), known("dec"), known("int_flux")
     with np.errstate(divide="ignore", invalid="ignore"):
-        core = np.clip(known("peak") / flux, 0.0, 1.0)
+        core = np.clip(known("peak_flux") / flux, 0.0, 1.0)
     core = np.where(np.isfinite(core), core, np.where(kinds == "compact", 1.0, 0.0))
     angle = known("pa_deconvolved", known("pa", 0.0))
     columns: dict[str, Any] = {
         "id": np.arange(1, count + 1), "ra_core": known("ra_peak", ra), "dec_core": known("dec_peak", dec),
         "ra_cent": ra, "dec_cent": dec, "flux": flux, "core_frac": known("core_fraction", core),
-        "b_maj": sizes["major"], "b_min": sizes["minor"], "pa": np.where(point, 0.0, angle),
+        "b_maj": sizes["maj"], "b_min": sizes["min"], "pa": np.where(point, 0.0, angle),
         "size": np.full(count, _GAUSSIAN), "class": [SDC1_CLASSES.get(kind, 0) for kind in kinds],
     }  # fmt: skip
     return {name: np.asarray(columns[name], float) for name in SDC1_COLUMNS}
@@ -73,7 +73,7 @@ def truth_sdc1(table: Table) -> dict[str, NDArray[np.float64]]:
     Spurious rows are left out: they are no sources.
     """
     rows = table[np.asarray(table["class"]).astype(str) != "spurious"]
-    plain = {name: np.asarray(getattr(rows[name], "value", rows[name])) for name in rows.colnames}
+    plain = plain_columns(rows)
     beam = (float(table.meta.get("BMAJ", 0.0)) * 3600.0, float(table.meta.get("BMIN", 0.0)) * 3600.0)
     return sdc1_columns(plain, beam) | {"id": np.asarray(plain["id"], float)}
 

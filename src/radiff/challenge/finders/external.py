@@ -142,12 +142,12 @@ def _columns(found: Table | None, plain: SkyGrid, grid: SkyGrid) -> dict[str, An
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = np.where(rms > 0, np.asarray(found["peak_flux"], float) / rms, np.nan)
     columns: dict[str, Any] = grid.sizes(x, y, shapes) | {
-        "ra": ra, "dec": dec, "x": x, "y": y, "ra_peak": ra, "dec_peak": dec, "rms": rms, "snr": snr,
-        "flux": np.asarray(found["int_flux"], float), "peak": np.asarray(found["peak_flux"], float),
+        "ra": ra, "dec": dec, "x": x, "y": y, "ra_peak": ra, "dec_peak": dec, "local_rms": rms, "snr": snr,
+        "int_flux": np.asarray(found["int_flux"], float), "peak_flux": np.asarray(found["peak_flux"], float),
     }  # fmt: skip
-    if "ra_core" in found.colnames:
-        columns["ra_peak"], columns["dec_peak"] = grid.to_sky(*plain.to_pixel(found["ra_core"], found["dec_core"]))
-    wide = columns["major_deconvolved"] > 0.75 * grid.beam.maj
+    if "ra_peak" in found.colnames:
+        columns["ra_peak"], columns["dec_peak"] = grid.to_sky(*plain.to_pixel(found["ra_peak"], found["dec_peak"]))
+    wide = columns["maj_deconvolved"] > 0.75 * grid.beam.maj
     told = np.asarray(found["class"]) if "class" in found.colnames else np.full(len(found), "")
     columns["class"] = np.where(told != "", told, np.where(wide, "extended", "compact"))
     order = np.argsort(-columns["snr"], kind="stable")

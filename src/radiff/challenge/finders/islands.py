@@ -131,15 +131,15 @@ def catalog_columns(sources: Sequence[Source], grid: SkyGrid) -> dict[str, Any]:
     sizes = grid.sizes(x, y, shapes)
     (ra, dec), (ra_peak, dec_peak) = grid.to_sky(x, y), grid.to_sky(*tops)
     classes = [one.class_value for one in sources]
-    wide = sizes["major_deconvolved"] > _EXTENDED * grid.beam.maj
+    wide = sizes["maj_deconvolved"] > _EXTENDED * grid.beam.maj
     guess = [EXTENDED if broad or not one.gaussian else COMPACT for broad, one in zip(wide, fits, strict=True)]
     return sizes | {
         "id": np.arange(1, len(sources) + 1),
         "ra": ra,
         "dec": dec,
-        "flux": np.array([one.total for one in fits], float) / grid.beam_area,
-        "peak": np.array([one.peak for one in fits], float),
-        "rms": np.array([one.rms for one in sources], float),
+        "int_flux": np.array([one.total for one in fits], float) / grid.beam_area,
+        "peak_flux": np.array([one.peak for one in fits], float),
+        "local_rms": np.array([one.rms for one in sources], float),
         "snr": np.array([one.snr for one in sources], float),
         "ra_peak": ra_peak,
         "dec_peak": dec_peak,

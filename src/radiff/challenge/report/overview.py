@@ -62,7 +62,7 @@ def _mark(axes: Axes, scores: Scores) -> list[Line2D]:
     if count > 1:
         kinds.insert(1, ((found > 0) & (found < count), SOME, "found by some"))
     size = float(np.clip(9.0 * np.sqrt(600.0 / max(int(scores.wanted.sum()), 1)), 3.0, 9.0))  # points; less where many
-    order = np.argsort(-np.nan_to_num(answer.columns["flux"]), kind="stable")
+    order = np.argsort(-np.nan_to_num(answer.columns["int_flux"]), kind="stable")
     marks = []
     for chosen, color, label in kinds:
         rows = order[(chosen & scores.wanted)[order]][:_MOST]

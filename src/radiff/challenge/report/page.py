@@ -15,9 +15,9 @@ from radiff.challenge.report.overview import draw_overview
 from radiff.challenge.report.plots import color_of, draw_plots
 from radiff.challenge.scoring import Scored, Scores
 from radiff.challenge.sdc1 import PARTS
-from radiff.challenge.submission import write_submission
 from radiff.files import make_folder, write_json, write_text
 from radiff.pages import number
+from radiff.sky.columns import build_table, write_table
 from radiff.sky.sdc1 import write_sdc1
 
 PAGE, FIGURES = "report.html", "score.json"
@@ -36,10 +36,10 @@ def write_report(folder: str | os.PathLike[str], scores: Scores) -> Path:
     for name in ("matches", "sdc1"):
         make_folder(folder / name)
     for one in scores.entries:
-        write_submission(folder / "matches" / f"{one.name}.fits", match_table(scores, one))
+        write_table(folder / "matches" / f"{one.name}.fits", match_table(scores, one), "MATCHES")
         write_sdc1(folder / "sdc1" / f"{one.name}.txt", one.sdc1_table)
     write_sdc1(folder / "sdc1" / "truth.txt", scores.truth_sdc1)
-    write_submission(folder / "truth.fits", truth_table(scores))
+    write_table(folder / "truth.fits", outcome_table(scores), "TRUTH")
     write_json(folder / FIGURES, to_json(scores))
     write_text(folder / PAGE, render(scores))
     return folder / PAGE
@@ -71,17 +71,15 @@ def match_table(scores: Scores, one: Scored) -> Table:
     rows = one.match.pairs[:, 1]
     for name, unit in (("separation", u.arcsec), ("flux_ratio", None)):
         values = np.full(len(table), np.nan)
-        values[rows] = one.pairs["flux" if name == "flux_ratio" else name]
+        values[rows] = one.pairs["int_flux" if name == "flux_ratio" else name]
         table[name] = Column(values, unit=unit, description="of matched rows: measured against true")
     return table
 
 
-def truth_table(scores: Scores) -> Table:
+def outcome_table(scores: Scores) -> Table:
     """The truth with what became of each row in each submission."""
     columns = scores.answer.columns
-    table = Table({name: columns[name] for name in ("id", "class", "ra", "dec", "flux", "snr", "major")})
-    for name, unit in (("ra", u.deg), ("dec", u.deg), ("flux", u.Jy), ("major", u.arcsec)):
-        table[name].unit = unit
+    table = build_table(Table, ("id", "class", "ra", "dec", "int_flux", "snr", "maj"), columns, None)
     for one in scores.entries:
         table[one.name] = Column(one.match.truth, description="found, blended, missed, artefact or training")
         table[f"{one.name}_id"] = Column(_found_ids(one.table, one.match), description="id of the detection; -1: none")
@@ -143,6 +141,6 @@ def text_lines(scores: Scores) -> Iterator[str]:
         f = one.figures
         cells = (
             f"{f['judged']}", f"{f['detections']['matched']}", share_text(f["completeness"]),
-            share_text(f["reliability"]), spread_text(f["errors"]["flux"]["bright"]), f"{one.sdc1.value:.2f}",
+            share_text(f["reliability"]), spread_text(f["errors"]["int_flux"]["bright"]), f"{one.sdc1.value:.2f}",
         )  # fmt: skip
         yield f"{one.name:{width}s} " + "  ".join(f"{cell:>{w}s}" for cell, w in zip(cells, widths, strict=True))

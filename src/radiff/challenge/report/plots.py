@@ -11,7 +11,7 @@ from radiff.challenge.scoring import BY, CLASSES, Scores, classes_of
 from radiff.pages import svg_address
 
 COLORS = ("#1b6ca8", "#d1495b", "#2e8b57", "#8e5ea2", "#e08e0b", "#17a2a2", "#555555", "#b5651d")
-_NAMES = {"snr": "signal-to-noise", "flux": "flux", "size": "size"}
+_NAMES = {"snr": "signal-to-noise", "int_flux": "flux", "size": "size"}
 _ROWS = {"completeness": "true sources", "reliability": "detections"}
 
 
@@ -58,9 +58,9 @@ def _plots(scores: Scores) -> Iterator[Plot]:
             )
             yield Plot(title, text, svg_address(_shares, (scores, figures, what, "snr", BY["snr"], kind)), what)
     for column, title, label in (
-        ("flux", "Flux: measured over true", "measured / true flux"),
+        ("int_flux", "Flux: measured over true", "measured / true flux"),
         ("separation", "Error of position", "distance (arcsec)"),
-        ("major", "Size on the map: measured over true", "measured / true major FWHM"),
+        ("maj", "Size on the map: measured over true", "measured / true major FWHM"),
     ):
         if any(any(one["curves"]["errors"][column]["n"]) for one in figures):
             text = "Median and 16th to 84th percentile of matched sources, in bins of at least three."
@@ -111,7 +111,7 @@ def _shares(axes: Axes, told: tuple[Scores, Sequence[dict[str, Any]], str, str, 
 
 def _plain_ticks(axes: Axes, axis: str) -> None:
     """1, 2, 5, 10, ... in place of powers, where they are few."""
-    if axis == "flux":
+    if axis == "int_flux":
         return
     low, high = axes.get_xlim()
     ticks = [k * 10.0**power for power in range(-2, 6) for k in (1, 2, 5) if low <= k * 10.0**power <= high]
