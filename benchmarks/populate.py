@@ -23,7 +23,7 @@ from rich.table import Table
 from radiff.cli.stamps import stamp_drawer
 from radiff.masks import COMPACT, EXTENDED, SPURIOUS
 from radiff.populate import Number, PopulateOptions, drawn_orders, make_stamps, populate, write_stamps
-from radiff.populate.backgrounds import BackgroundOptions, simulate_noise, texture_of
+from radiff.populate.backgrounds import BackgroundOptions, noise_model, simulate_noise
 from radiff.populate.pool import open_pool
 from radiff.sky import Beam
 from radiff.sky.noise_source import open_noise
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         options = BackgroundOptions((ny, nx), Beam(6.5, 5.2, 30.0), 1.5, 5e-5, (150.0, -30.0))
         with open_pool(arguments.workers, None, folder / "dask") as pool:
             noise = open_noise(arguments.noise, None, options.beam, options.pixel_scale)
-            simulate_noise(background, options, pool, texture_of([[noise]], options.grid))
+            simulate_noise(background, options, pool, noise_model([[noise]], options.grid))
         note("background", start, time.perf_counter())
     some = arguments.objects // 20
     numbers = {COMPACT: Number(arguments.objects - 2 * some), EXTENDED: Number(some), SPURIOUS: Number(some)}

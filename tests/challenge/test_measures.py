@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from radiff.challenge.measures import Share, Spread, bin_numbers, log_edges, share_curve, spread_curve
+from radiff.challenge.measures import MedianScatter, Share, bin_numbers, log_edges, percentile_curve, share_curve
 
 
 def test_share():
@@ -24,17 +24,17 @@ def test_intervals_hold_the_true_share():
     assert np.mean([ends[n][0] <= 0.8 <= ends[n][1] for n in counts]) == pytest.approx(0.95, abs=0.02)
 
 
-def test_spread():
-    spread = Spread.of([1.0, 2.0, 3.0, 4.0, 100.0, np.nan, np.inf])
-    assert (spread.n, spread.median) == (5, 3.0)
-    assert spread.scatter == pytest.approx(1.4826)
-    assert math.isnan(spread.low)  # too few for an interval
+def test_median_and_scatter():
+    told = MedianScatter.of([1.0, 2.0, 3.0, 4.0, 100.0, np.nan, np.inf])
+    assert (told.n, told.median) == (5, 3.0)
+    assert told.scatter == pytest.approx(1.482602218505602)
+    assert math.isnan(told.low)  # too few for an interval
     sample = np.random.default_rng(1).normal(5.0, 2.0, 10_000)
-    spread = Spread.of(sample)
-    assert spread.scatter == pytest.approx(2.0, rel=0.02)
+    told = MedianScatter.of(sample)
+    assert told.scatter == pytest.approx(2.0, rel=0.02)
     half = 1.96 * 1.2533 * 2.0 / 100  # of the median of a Gaussian sample
-    assert (spread.low, spread.high) == pytest.approx((spread.median - half, spread.median + half), abs=0.01)
-    assert Spread.of([]).to_json()["median"] is None
+    assert (told.low, told.high) == pytest.approx((told.median - half, told.median + half), abs=0.01)
+    assert MedianScatter.of([]).to_json()["median"] is None
 
 
 def test_edges():
@@ -51,5 +51,5 @@ def test_bins():
     assert bin_numbers(np.array([0.1, 1, 9.9, 10, 1e5, np.nan]), edges).tolist() == [0, 0, 0, 1, 1, -1]
     curve = share_curve(np.array([2.0, 3, 20, 30, 40]), np.array([True, False, True, True, True]), edges)
     assert (curve["n"], curve["of"], curve["value"]) == ([1, 3], [2, 3], [0.5, 1.0])
-    curve = spread_curve(np.array([2.0, 3, 4, 50]), np.array([1.0, 2, 3, np.nan]), edges)
+    curve = percentile_curve(np.array([2.0, 3, 4, 50]), np.array([1.0, 2, 3, np.nan]), edges)
     assert (curve["n"], curve["median"]) == ([3, 0], [2.0, None])

@@ -32,7 +32,10 @@ def catalog(package, path, **changes):
 
 
 def test_a_report(package, tmp_path):
-    good, faint = catalog(package, tmp_path / "good.csv"), catalog(package, tmp_path / "half.csv", int_flux=lambda f: f / 2)
+    good, faint = (
+        catalog(package, tmp_path / "good.csv"),
+        catalog(package, tmp_path / "half.csv", int_flux=lambda f: f / 2),
+    )
     result = run(package, good, faint, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
@@ -93,7 +96,10 @@ def test_other_refusals(package, tmp_path):
         ((package, path, "-o", tmp_path / "out", "--radius", 0), "a radius of 0 arcsec; it must be above 0"),
         ((package, path, "-o", tmp_path / "o", "--sdc1-frequency", 1000), "SDC1 has no image at 1000 MHz"),
         ((package, path, "-o", bad_inputs.READ_ONLY), "cannot write into this folder"),
-        ((path, path, "-o", tmp_path / "out"), "is neither a truth table nor a catalog of SDC1; it has ra, dec, int_flux"),
+        (
+            (path, path, "-o", tmp_path / "out"),
+            "is neither a truth table nor a catalog of SDC1; it has ra, dec, int_flux",
+        ),
     ):
         result = run(*arguments)
         assert result.exit_code == 2, result.output

@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from populate_samples import BEAM, SCALE, noise_map
 from radiff.errors import InputError
-from radiff.populate.backgrounds import BackgroundOptions, Texture, simulate_noise, texture_of
+from radiff.populate.backgrounds import BackgroundOptions, NoiseModel, noise_model, simulate_noise
 from radiff.populate.maps import Background
 from radiff.populate.pool import processes
 from radiff.sky import Beam, NoiseSpectrum, read_cutout
@@ -43,8 +43,8 @@ def test_the_noise_of_a_spectrum_at_the_maps_beam(tmp_path):
     """White noise convolved with a beam of 6 arcsec, on a map of 9 arcsec: lags are 1.5 times as long."""
     square = NoiseSpectrum.from_beam(Beam(6.0, 6.0), 1.5, exponent=2)
     made = options((1100, 1200), beam=Beam(9.0, 9.0))
-    texture = texture_of([[NoiseSource("square", square)]], made.grid)
-    image = fits.getdata(simulate_noise(tmp_path / "noise.fits", made, texture=texture)).astype(float)
+    model = noise_model([[NoiseSource("square", square)]], made.grid)
+    image = fits.getdata(simulate_noise(tmp_path / "noise.fits", made, model=model)).astype(float)
     found = correlation(image)
     variance = made.grid.beam_shape[0, 0]
     for lag in range(8):
@@ -56,8 +56,8 @@ def test_a_mosaic_of_two_spectra(tmp_path):
     """Left narrow, right wide; the rms is that of the map everywhere."""
     sources = [NoiseSource(str(width), NoiseSpectrum.from_beam(Beam(width, width), SCALE)) for width in (6.0, 12.0)]
     made = options((1000, 1200), beam=Beam(6.0, 6.0))
-    texture = Texture([[one.spectrum for one in sources]])
-    image = fits.getdata(simulate_noise(tmp_path / "noise.fits", made, texture=texture)).astype(float)
+    model = NoiseModel([[one.spectrum for one in sources]])
+    image = fits.getdata(simulate_noise(tmp_path / "noise.fits", made, model=model)).astype(float)
     left, right = correlation(image[:, :300])[0, 4], correlation(image[:, -300:])[0, 4]
     assert left == pytest.approx(np.exp(-0.5 * 16 / (4 / 2.3548) ** 2), abs=0.05)
     assert right == pytest.approx(np.exp(-0.5 * 16 / (8 / 2.3548) ** 2), abs=0.05)
@@ -72,20 +72,20 @@ def test_an_rms_map(tmp_path):
     fits.PrimaryHDU(rms, fits.Header([("BUNIT", "Jy/beam")])).writeto(tmp_path / "rms.fits")
     made = options()
 
-    def texture(path):
-        return texture_of([[NoiseSource("beam", NoiseSpectrum.from_beam(BEAM, SCALE))]], made.grid, rms_map=path)
+    def model(path):
+        return noise_model([[NoiseSource("beam", NoiseSpectrum.from_beam(BEAM, SCALE))]], made.grid, rms_map=path)
 
-    image = fits.getdata(simulate_noise(tmp_path / "noise.fits", made, texture=texture(tmp_path / "rms.fits")))
+    image = fits.getdata(simulate_noise(tmp_path / "noise.fits", made, model=model(tmp_path / "rms.fits")))
     assert np.isnan(image[:10]).all() and np.isfinite(image[10:]).all()
     assert image[10:, :350].std() == pytest.approx(1e-4, rel=0.05)
     assert image[10:, 350:].std() == pytest.approx(3e-4, rel=0.05)
     fits.PrimaryHDU(rms[:100]).writeto(tmp_path / "small.fits")
     with pytest.raises(InputError, match=r"small.fits: has 700 x 100 pixels, the map 700 x 600; give an rms map of"):
-        texture(tmp_path / "small.fits")
+        model(tmp_path / "small.fits")
     rms[20, 30] = -1
     fits.PrimaryHDU(rms).writeto(tmp_path / "bad.fits")
     with pytest.raises(InputError, match=r"bad.fits: the rms is -1 at \(30, 20\); it must be positive, or NaN"):
-        simulate_noise(tmp_path / "none.fits", made, texture=texture(tmp_path / "bad.fits"))
+        simulate_noise(tmp_path / "none.fits", made, model=model(tmp_path / "bad.fits"))
     assert not (tmp_path / "none.fits").exists()
 
 

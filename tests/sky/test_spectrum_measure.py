@@ -204,7 +204,7 @@ def test_what_noise_may_be(tmp_path, monkeypatch):
     assert {round(source.draw(seed).rms * 1e4) for seed in range(20)} == {1, 2} and source.spectrum is None
     monkeypatch.setattr("radiff.sky.spectrum_files.BANK", bank)
     source = open_noise("NVSS")
-    assert (source.said, source.survey) == ("nvss", "nvss") and source.draw(9).rms == pytest.approx(2e-4)
+    assert (source.name, source.survey) == ("nvss", "nvss") and source.draw(9).rms == pytest.approx(2e-4)
     assert open_noise("beam", beam=BEAM, pixel_scale=1.5).draw(0).autocovariance.max() == pytest.approx(1.0)
     header = fits.Header([("BUNIT", "Jy/beam"), ("BMAJ", 6 / 3600), ("BMIN", 6 / 3600), ("BPA", 0.0)])
     fits.PrimaryHDU(TRUE.draw((300, 300)) * np.float32(1e-4), header).writeto(tmp_path / "map.fits")

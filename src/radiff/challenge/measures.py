@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from astropy.stats import binom_conf_interval, mad_std
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
@@ -30,9 +31,7 @@ class Share:
         """Low and high end."""
         if not self.of:
             return math.nan, math.nan
-        tail = (1 - LEVEL) / 2
-        low = stats.beta.ppf(tail, self.n + 0.5, self.of - self.n + 0.5) if self.n else 0.0
-        high = stats.beta.ppf(1 - tail, self.n + 0.5, self.of - self.n + 0.5) if self.n < self.of else 1.0
+        low, high = binom_conf_interval(self.n, self.of, LEVEL, interval="jeffreys")
         return float(low), float(high)
 
     def to_json(self) -> dict[str, Any]:
@@ -42,7 +41,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Spread:
+class MedianScatter:
     """A sample's median with its interval of 95 % (by ranks), and its scatter.
 
     Attributes
@@ -50,7 +49,7 @@ class Spread:
     n : int
     median, low, high : float
     scatter : float
-        1.4826 times the median absolute deviation: the standard deviation of a Gaussian.
+        From the median absolute deviation: the standard deviation of a Gaussian.
     """
 
     n: int
@@ -60,14 +59,14 @@ class Spread:
     scatter: float
 
     @classmethod
-    def of(cls, sample: ArrayLike) -> "Spread":
+    def of(cls, sample: ArrayLike) -> "MedianScatter":
         """Of the finite values of a sample; NaN where there is none, no interval for less than six."""
         values = np.sort(np.asarray(sample, float))
         values = values[np.isfinite(values)]
         if not len(values):
             return cls(0, math.nan, math.nan, math.nan, math.nan)
         median = float(np.median(values))
-        scatter = float(1.4826 * np.median(np.abs(values - median)))
+        scatter = float(mad_std(values))
         rank = int(stats.binom.ppf((1 - LEVEL) / 2, len(values), 0.5))
         if rank < 1:
             return cls(len(values), median, math.nan, math.nan, scatter)
@@ -114,7 +113,7 @@ def share_curve(values: Values, good: NDArray[np.bool_], edges: Values) -> dict[
     return {name: [column[name] for column in columns] for name in ("n", "of", "value", "low", "high")}
 
 
-def spread_curve(at: Values, values: Values, edges: Values) -> dict[str, Any]:
+def percentile_curve(at: Values, values: Values, edges: Values) -> dict[str, Any]:
     """In each bin of `at`, the median of the values and their 16th and 84th percentile: lists n, median, low, high."""
     number = np.where(np.isfinite(values), bin_numbers(at, edges), -1)
     result: dict[str, list[Any]] = {"n": [], "median": [], "low": [], "high": []}

@@ -28,7 +28,7 @@ from radiff.challenge.matching import (
     match,
     reach_of,
 )  # fmt: skip
-from radiff.challenge.measures import Share, Spread, log_edges, share_curve, spread_curve
+from radiff.challenge.measures import MedianScatter, Share, log_edges, percentile_curve, share_curve
 from radiff.challenge.sdc1 import Sdc1Score, sdc1_score
 from radiff.errors import InputError
 from radiff.sky.beam import Floats
@@ -267,7 +267,7 @@ def _scored(
                       for kind in classes_of(answer) for rows in [of[what] & (kinds[what] == kind)]}
                    for axis in BY}
             for what in good
-        } | {"errors": {column: spread_curve(pairs["snr"], pairs[column], edges["error"])
+        } | {"errors": {column: percentile_curve(pairs["snr"], pairs[column], edges["error"])
                         for column in ("separation", "int_flux", "maj")}},
         "sdc1": sdc1.to_json(),
         "lacks": list(table.meta.get("lacks", [])),
@@ -317,6 +317,9 @@ def _errors(pairs: dict[str, Floats]) -> dict[str, Any]:
     columns = [name for name in pairs if name != "snr"]
     bright = pairs["snr"] >= BRIGHT
     return {
-        name: {"all": Spread.of(pairs[name]).to_json(), "bright": Spread.of(pairs[name][bright]).to_json()}
+        name: {
+            "all": MedianScatter.of(pairs[name]).to_json(),
+            "bright": MedianScatter.of(pairs[name][bright]).to_json(),
+        }
         for name in columns
     }

@@ -31,7 +31,7 @@ _LAS = 5.0 / 2.355
 _TO_GAUSS = {1: 1.0 / _LAS, 2: 1.0, 3: 2.0**0.5}
 _TOLERANCE = {"position": 0.3, "flux": 0.1, "b_maj": 0.3, "b_min": 0.3, "pa": 10.0, "core_frac": 0.05}
 _MOST = 5.0  # combined distance up to which a pair is a match
-_SPREAD = {"position": 0.31 * 3.0, "flux": 0.12 * 3.0, "size": 1.46 * 3.0}
+_WEIGHTS = {"position": 0.31 * 3.0, "flux": 0.12 * 3.0, "size": 1.46 * 3.0}
 _AGN_CORE = 0.75  # mean core fraction of unresolved sources in the challenge
 
 
@@ -247,7 +247,7 @@ def _distance(
         flux = np.abs(pair_s["flux"] - pair_t["flux"]) / pair_t["flux"]
         size = np.abs(sizes[0] - sizes[1]) / reach
         return np.sqrt(
-            (position / _SPREAD["position"]) ** 2 + (flux / _SPREAD["flux"]) ** 2 + (size / _SPREAD["size"]) ** 2
+            (position / _WEIGHTS["position"]) ** 2 + (flux / _WEIGHTS["flux"]) ** 2 + (size / _WEIGHTS["size"]) ** 2
         )
 
 

@@ -268,7 +268,7 @@ def draw(
       radiff noise draw -o noise.fits --beam 6.5,5.2,30 --rms 5e-5 --edge 3 --sidelobes 10
       radiff noise draw -o noise.fits --noise a.fits --noise b.fits --tiles 2x1 --wander
     """
-    from radiff.populate.backgrounds import BackgroundOptions, simulate_noise, texture_of
+    from radiff.populate.backgrounds import BackgroundOptions, noise_model, simulate_noise
     from radiff.populate.pool import open_pool
     from radiff.sky import Beam, MapReader
     from radiff.sky.noise_source import open_noise
@@ -294,10 +294,10 @@ def draw(
     grid = options.grid
     opened["beam"] = open_noise("beam", None, given, pixel_scale)
     table = _table([opened[name] for name in noise or ["beam"]], tiles)
-    texture = texture_of(table, grid, seed, wander, faint, rms_map)
+    model = noise_model(table, grid, seed, wander, faint, rms_map)
     count = workers or (1 if options.shape[0] * options.shape[1] <= LARGE_MAP else None)
     with tempfile.TemporaryDirectory() as folder, open_pool(count, scheduler, Path(folder)) as pool:
-        simulate_noise(output, options, pool, texture)
+        simulate_noise(output, options, pool, model)
     level = f"rms {rms:g} Jy/beam" if rms_map is None else f"rms of {rms_map}"
     print(f"{int(nx):,} x {int(ny):,} pixels, {grid.area:.4g} square degrees, {level}: {output}")
 

@@ -112,13 +112,13 @@ class BackgroundOptions:
         wcs.wcs.set()
         return make_grid(self.shape, wcs, self.beam)
 
-    def header(self, how: str, texture: "Texture") -> fits.Header:
+    def header(self, how: str, model: "NoiseModel") -> fits.Header:
         """Header of the map; `how` it was made."""
         told = {key: value for key, value in asdict(self).items() if key not in ("shape", "beam", "center")}
-        provenance = {"simulated": how, "center": list(self.center), **told, "noise": texture.said}
-        provenance |= {key: True for key in ("wander", "faint") if getattr(texture, key)}
-        if texture.rms_map is not None:
-            provenance["rms_map"] = texture.rms_map.name
+        provenance = {"simulated": how, "center": list(self.center), **told, "noise": model.name}
+        provenance |= {key: True for key in ("wander", "faint") if getattr(model, key)}
+        if model.rms_map is not None:
+            provenance["rms_map"] = model.rms_map.name
         cards = fits.Header([("SIMPLE", True), ("BITPIX", -32), ("NAXIS", 2)])
         cards["NAXIS1"], cards["NAXIS2"] = self.shape[1], self.shape[0]
         cards.extend(build_header(fits.Header(), self.grid.wcs, self.beam, provenance=provenance), end=True)
@@ -139,7 +139,7 @@ class BackgroundOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Texture:
+class NoiseModel:
     """What the noise of a background is like, beside its level.
 
     Attributes
@@ -150,7 +150,7 @@ class Texture:
         Let the rms wander and put in faint sources, as the spectra say.
     rms_map : path, optional
         FITS image of the map's size: the local rms, Jy/beam, in place of `rms`, `gradient` and `edge`.
-    said : str
+    name : str
         What the spectra are, for the header.
     """
 
@@ -158,7 +158,7 @@ class Texture:
     wander: bool = False
     faint: bool = False
     rms_map: Path | None = None
-    said: str = "beam"
+    name: str = "beam"
 
     def field(self, shape: tuple[int, int], seed: int) -> NoiseField | Mosaic:
         """Noise of rms 1 of a shape (ny, nx)."""
@@ -167,15 +167,15 @@ class Texture:
         return Mosaic(self.spectra, shape, seed, self.wander, self.faint)
 
 
-def texture_of(
+def noise_model(
     sources: Sequence[Sequence[NoiseSource]],
     grid: SkyGrid,
     seed: int = 0,
     wander: bool = False,
     faint: bool = False,
     rms_map: Path | None = None,
-) -> Texture:
-    """Sources of noise, one a tile, to a texture on the pixels and with the beam of `grid`.
+) -> NoiseModel:
+    """Sources of noise, one a tile, to a model of noise on the pixels and with the beam of `grid`.
 
     Spectra that know their beam are stretched until it is the grid's; others are taken as they are. Of banks, the seed
     draws a spectrum a tile.
@@ -191,8 +191,8 @@ def texture_of(
         [on_grid(source.draw(seed + 1000 * y + x), grid) for x, source in enumerate(row)]
         for y, row in enumerate(sources)
     ]
-    said = "; ".join(", ".join(source.said for source in row) for row in sources)
-    return Texture(spectra, wander, faint, rms_map, said)
+    name = "; ".join(", ".join(source.name for source in row) for row in sources)
+    return NoiseModel(spectra, wander, faint, rms_map, name)
 
 
 def on_grid(spectrum: NoiseSpectrum, grid: SkyGrid) -> NoiseSpectrum:
@@ -213,11 +213,11 @@ def check_rms_map(path: Path, shape: tuple[int, int]) -> None:
 
 
 def simulate_noise(
-    path: str | os.PathLike[str], options: BackgroundOptions, pool: Pool = serial, texture: Texture | None = None
+    path: str | os.PathLike[str], options: BackgroundOptions, pool: Pool = serial, model: NoiseModel | None = None
 ) -> Path:
     """Write a map of noise with a given spectrum; default: that of the beam, whose autocovariance is the beam itself.
 
-    The same options and texture give the same bytes, whatever the pool.
+    The same options and model give the same bytes, whatever the pool.
 
     Raises
     ------
@@ -226,10 +226,10 @@ def simulate_noise(
     """
     path = Path(path)
     grid = options.grid
-    if texture is None:
-        texture = texture_of([[_of_beam(options.beam, options.pixel_scale)]], grid)
-    header = options.header("noise", texture)
-    make_noise(path, header, partial(_options_rows, options, texture.field(options.shape, options.seed), texture), pool)
+    if model is None:
+        model = noise_model([[_of_beam(options.beam, options.pixel_scale)]], grid)
+    header = options.header("noise", model)
+    make_noise(path, header, partial(_options_rows, options, model.field(options.shape, options.seed), model), pool)
     return path
 
 
@@ -248,11 +248,11 @@ def _write_band(rows: Rows, path: Path, start: int, nx: int, band: tuple[int, in
 
 
 def _options_rows(
-    options: BackgroundOptions, field: NoiseField | Mosaic, texture: Texture, y0: int, y1: int
+    options: BackgroundOptions, field: NoiseField | Mosaic, model: NoiseModel, y0: int, y1: int
 ) -> NDArray[np.float32]:
     """Rows of a map as the options say, Jy/beam."""
     rows = field.rows(y0, y1)
-    rows *= options.scale(y0, y1) if texture.rms_map is None else rms_rows(texture.rms_map, y0, y1)
+    rows *= options.scale(y0, y1) if model.rms_map is None else rms_rows(model.rms_map, y0, y1)
     if options.sidelobes:
         rows += _sidelobes(options, y0, y1)
     return rows

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radiff.errors import InputError
-from radiff.populate.backgrounds import check_rms_map, make_noise, rms_rows, texture_of
+from radiff.populate.backgrounds import check_rms_map, make_noise, noise_model, rms_rows
 from radiff.populate.maps import Background
 from radiff.populate.pool import Pool
 from radiff.populate.survey import CELL, survey_map
@@ -67,7 +67,7 @@ class NoiseOptions:
     def settings(self) -> dict[str, Any]:
         """Plain values that tell runs apart."""
         spectrum, rms = self.source.spectrum, self.rms
-        told: dict[str, Any] = {"said": self.source.said, "wander": self.wander, "faint": self.faint}
+        told: dict[str, Any] = {"said": self.source.name, "wander": self.wander, "faint": self.faint}
         told["rms"] = str(rms.resolve()) if isinstance(rms, Path) else rms
         if spectrum is not None:
             told["power"] = hashlib.sha256(spectrum.power.astype("<f8").tobytes()).hexdigest()
@@ -95,7 +95,7 @@ def replace_noise(given: Background, options: NoiseOptions, seed: int, folder: P
     path = folder / BACKGROUND
     if path.exists():
         return path
-    texture = texture_of([[options.source]], given.grid, seed, options.wander, options.faint)
+    model = noise_model([[options.source]], given.grid, seed, options.wander, options.faint)
     level: float | Path | NDArray[np.float32]
     if options.rms is None:
         state.mkdir(parents=True, exist_ok=True)
@@ -104,10 +104,10 @@ def replace_noise(given: Background, options: NoiseOptions, seed: int, folder: P
         level = options.rms
         if isinstance(level, Path):
             check_rms_map(level, given.grid.shape)
-    provenance = {"simulated": "noise", "grid": given.path.name, "noise": options.source.said, "seed": seed}
-    history = [f"radiff populate: the pixels of this map are noise, drawn by {options.source.said}"]
+    provenance = {"simulated": "noise", "grid": given.path.name, "noise": options.source.name, "seed": seed}
+    history = [f"radiff populate: the pixels of this map are noise, drawn by {options.source.name}"]
     header = given.header(-32, "Jy/beam", history, provenance)
-    make_noise(path, header, partial(_rows, given, texture.field(given.grid.shape, seed), level), pool)
+    make_noise(path, header, partial(_rows, given, model.field(given.grid.shape, seed), level), pool)
     return path
 
 

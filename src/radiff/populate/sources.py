@@ -201,8 +201,8 @@ def _from_catalog(
     wanted = major / grid.pixel_scale
     sizes = np.asarray(library.index["maj"], float)[stamps]
     order = np.argsort(sizes, kind="stable")
-    native = grid.beam_fwhm[1] / np.asarray(library.index["beam"], float)[stamps[order]]
-    first = int(np.searchsorted(sizes[order] * native, wanted)) if wanted > 0 else int(draws[3] * len(order))
+    by_beam = grid.beam_fwhm[1] / np.asarray(library.index["beam"], float)[stamps[order]]
+    first = int(np.searchsorted(sizes[order] * by_beam, wanted)) if wanted > 0 else int(draws[3] * len(order))
     near = order[min(first, max(len(order) - ALIKE, 0)) :][:ALIKE]
     chosen = int(near[int(draws[3] * len(near))])
     one["stamp"], one["turn"] = stamps[chosen], int(8 * draws[4])

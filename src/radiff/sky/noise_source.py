@@ -23,7 +23,7 @@ class NoiseSource:
 
     Attributes
     ----------
-    said : str
+    name : str
         What it was opened by, for provenance.
     spectrum : NoiseSpectrum, optional
     bank : NoiseBank, optional
@@ -32,7 +32,7 @@ class NoiseSource:
         The survey whose spectra are drawn of the bank; default: all.
     """
 
-    said: str
+    name: str
     spectrum: NoiseSpectrum | None = None
     bank: NoiseBank | None = None
     survey: str | None = None
@@ -46,13 +46,13 @@ class NoiseSource:
 
 
 def open_noise(
-    said: str | Path, note: Callable[[str], object] | None = None, beam: Beam | None = None, pixel_scale: float = 0.0
+    source: str | Path, note: Callable[[str], object] | None = None, beam: Beam | None = None, pixel_scale: float = 0.0
 ) -> NoiseSource:
     """What `--noise` says.
 
     Parameters
     ----------
-    said : str or path
+    source : str or path
         A file of a spectrum or of a bank; ``first`` or ``nvss`` (the bank in the box); a FITS map, measured on the
         spot with what is bright in it left out; ``beam``, where `beam` and `pixel_scale` are given.
     note : callable, optional
@@ -67,14 +67,14 @@ def open_noise(
     InputError
         Where it is none of these, or cannot be read or measured.
     """
-    name = str(said)
+    name = str(source)
     if name.lower() in SURVEYS:
         bank = NoiseBank.open()
         bank.of_survey(name.lower())
         return NoiseSource(name.lower(), bank=bank, survey=name.lower())
     if name == "beam" and beam is not None:
         return NoiseSource(name, NoiseSpectrum.from_beam(beam, pixel_scale))
-    path = Path(said)
+    path = Path(source)
     if not path.is_file():
         more = ", beam" if beam is not None else ""
         raise InputError(f"--noise {name!r} is no file and no survey; {CHOICES}{more}")

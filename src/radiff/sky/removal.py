@@ -37,7 +37,7 @@ def remove_sources(
     Returns
     -------
     float32 (ny, nx)
-        Where nothing is left to learn the noise from (fewer than 200 clear pixels), noise of the spread of the
+        Where nothing is left to learn the noise from (fewer than 200 clear pixels), noise of the scatter of the
         faintest half of the image.
     """
     image = np.asarray(plain_image(image), dtype=np.float64)
@@ -51,15 +51,15 @@ def remove_sources(
     if clear.sum() < MIN_CLEAR:
         values = image[~blank]
         middle = float(np.median(values)) if values.size else 0.0
-        spread = float(np.median(np.abs(values[values <= middle] - middle))) * 1.4826 if values.size else 0.0
-        return (middle + spread * random.standard_normal(image.shape)).astype(np.float32)
+        scatter = float(np.median(np.abs(values[values <= middle] - middle))) * 1.4826 if values.size else 0.0
+        return (middle + scatter * random.standard_normal(image.shape)).astype(np.float32)
     filled = np.where(blank, 0.0, image)
     covered = ndimage.gaussian_filter(clear.astype(float), SMOOTH)
     level = ndimage.gaussian_filter(np.where(clear, filled, 0.0), SMOOTH) / np.maximum(covered, 1e-6)
     level = np.where(covered > 1e-3, level, float(np.median(image[clear])))
     rest = np.where(clear, filled - level, 0.0)
-    spread = 1.4826 * float(np.median(np.abs(rest[clear])))
-    rest = np.clip(rest, -5 * spread, 5 * spread)  # what is left of a source must not be sown over the fill
+    scatter = 1.4826 * float(np.median(np.abs(rest[clear])))
+    rest = np.clip(rest, -5 * scatter, 5 * scatter)  # what is left of a source must not be sown over the fill
     amplitude = np.abs(np.fft.rfft2(rest))
     phases = np.fft.rfft2(random.standard_normal(image.shape))
     noise = np.fft.irfft2(amplitude * phases / np.maximum(np.abs(phases), 1e-30), s=image.shape)

@@ -125,8 +125,8 @@ def noise_patch(source: Any, mask: Any = None, empty: bool = False, beam: Beam |
     if min(image.shape) >= 2 * box:
         level, rms = background_mesh(image, box, taken)
     else:
-        middle, spread = background_rms(image, taken if not taken.all() else None)
-        level, rms = np.float64(middle), np.float64(spread)  # type: ignore[assignment]
+        middle, noise = background_rms(image, taken if not taken.all() else None)
+        level, rms = np.float64(middle), np.float64(noise)  # type: ignore[assignment]
     if not np.all(np.asarray(rms) > 0):
         raise InputError("has no noise: its rms is 0; give a map of the sky, not a mask", name or "the map")
     with np.errstate(invalid="ignore"):

@@ -100,7 +100,7 @@ def render(scores: Scores) -> str:
         loader=PackageLoader("radiff.challenge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"share": share_text, "spread": spread_text, "number": number_text}
+    environment.filters |= {"share": share_text, "scatter": scatter_text, "number": number_text}
     return environment.get_template("report.html").render(
         settings=scores.settings,
         entries=[one.figures | {"color": color_of(k)} for k, one in enumerate(scores.entries)],
@@ -121,11 +121,11 @@ def share_text(share: dict[str, Any]) -> str:
     return f"{share['value']:.3f} [{share['low']:.3f}, {share['high']:.3f}]"
 
 
-def spread_text(spread: dict[str, Any]) -> str:
+def scatter_text(sample: dict[str, Any]) -> str:
     """``1.003 ± 0.021``."""
-    if spread["median"] is None:
+    if sample["median"] is None:
         return "-"
-    return f"{spread['median']:.3f} ± {spread['scatter']:.3f}"
+    return f"{sample['median']:.3f} ± {sample['scatter']:.3f}"
 
 
 def text_lines(scores: Scores) -> Iterator[str]:
@@ -141,6 +141,6 @@ def text_lines(scores: Scores) -> Iterator[str]:
         f = one.figures
         cells = (
             f"{f['judged']}", f"{f['detections']['matched']}", share_text(f["completeness"]),
-            share_text(f["reliability"]), spread_text(f["errors"]["int_flux"]["bright"]), f"{one.sdc1.value:.2f}",
+            share_text(f["reliability"]), scatter_text(f["errors"]["int_flux"]["bright"]), f"{one.sdc1.value:.2f}",
         )  # fmt: skip
         yield f"{one.name:{width}s} " + "  ".join(f"{cell:>{w}s}" for cell, w in zip(cells, widths, strict=True))
