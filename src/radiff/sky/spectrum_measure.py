@@ -32,8 +32,10 @@ __all__ = [
 
 HELD, RING = 3.0, 6.0
 """Modes within the first radius are held at what those between both say: so wide a structure is no noise."""
-HOLD = 2.5
+HOLD = 4.0
 """They are held where they stand so many times above it."""
+SHARPENINGS = 4
+"""Rounds in which the blur of the cut-off lags is taken out."""
 LEAK = 0.5
 """A mode is flagged where more than this part of its power may be leakage from others."""
 
@@ -128,8 +130,9 @@ def spectrum_of_patches(
         warnings.warn(f"{text}; the spectrum holds residuals of bright sources as if they were noise", stacklevel=2)
     side = min(side, *(2 * (min(one.snr.shape) // 4) for one in patches))
     estimate = _estimate(patches, side)
-    power = _held(estimate.power, first) if hold else estimate.power
-    kept = float(power.sum() / estimate.power.sum())
+    sharp = sharpened(estimate.power, None if first.beam is None or not first.pixel_scale else beam_shape(first.beam, first.pixel_scale))
+    power = _held(sharp, first) if hold else sharp
+    kept = float(power.sum() / sharp.sum())
     counted = sum(int(one.usable.sum()) for one in patches)
     values = np.concatenate([one.snr[one.usable] for one in patches])
     middle, deviation = float(values.mean()), float(values.std())
@@ -150,7 +153,7 @@ def spectrum_of_patches(
         origin=_origin(patches), notes=notes,
     )  # fmt: skip
     if wander:
-        spread, scale = measure_wander(replace(spectrum, power=estimate.power), patches)
+        spread, scale = measure_wander(replace(spectrum, power=sharp), patches)
         spectrum = replace(spectrum, rms_spread=spread, rms_scale=scale)
     return spectrum
 
@@ -193,6 +196,41 @@ def _estimate(patches: Sequence[NoisePatch], side: int) -> _Estimate:
     # the lag window averages over 1 / (mean of its square) modes, of which a taper makes neighbours alike
     error = math.sqrt(min(1.0, float((window**2).mean()) * scatter))
     return _Estimate(power, error, floor, count)
+
+
+def sharpened(power: Values, shape: Values | None = None) -> Values:
+    """A measured power (n, n) without what the cut of the lags blurs: its fall, along the beam's ellipses.
+
+    The cut convolves the power with the transform of the lag window. Undone mode by mode that would raise the scatter
+    of the estimate; what is steep of a noise spectrum is how it falls with the frequency, so it is undone ring by ring:
+    the power is multiplied by a function of the radius until it, blurred again, has the rings that were measured.
+
+    Parameters
+    ----------
+    shape : float (2, 2), optional
+        Covariance of the beam, pixels squared, axes (x, y): rings are its ellipses; default: circles.
+    """
+    side = len(power)
+    frequency = np.fft.fftfreq(side, 1 / side)
+    fy, fx = frequency[:, None], frequency[None, :]
+    metric = np.eye(2) if shape is None else shape / math.sqrt(float(np.linalg.det(shape)))
+    radius = np.sqrt(metric[0, 0] * fx**2 + 2 * metric[0, 1] * fx * fy + metric[1, 1] * fy**2)
+    low = radius.astype(int)
+    share = radius - low  # a mode belongs to the two rings that it lies between
+    count = int(low.max()) + 2
+    number = np.bincount(low.ravel(), (1 - share).ravel(), count) + np.bincount(low.ravel() + 1, share.ravel(), count)
+    window = np.fft.ifftshift(lag_window(side))
+
+    def rings(values: Values) -> Values:
+        both = np.bincount(low.ravel(), ((1 - share) * values).ravel(), count)
+        return np.asarray((both + np.bincount(low.ravel() + 1, (share * values).ravel(), count)) / np.maximum(number, 1e-9))
+
+    wanted, sharp = rings(power), power
+    for _ in range(SHARPENINGS):
+        blurred = np.maximum(fft.fft2(fft.ifft2(sharp) * window).real, 0.0)
+        change = np.clip(wanted / np.maximum(rings(blurred), 1e-12), 0.5, 2.0)
+        sharp = sharp * ((1 - share) * change[low] + share * change[low + 1])
+    return np.asarray(sharp)
 
 
 def _held(power: Values, patch: NoisePatch) -> Values:
