@@ -43,8 +43,8 @@ class EdgeStrength:
     """
 
     inside: float = 1.0
-    outside: float = 0.97
-    margin: float = 0.3
+    outside: float = 0.99
+    margin: float = 0.42
 
 
 def hold_edges(

@@ -124,11 +124,12 @@ def _batches(pieces: Sequence[_Piece], batch_size: int) -> Iterator[list[_Piece]
 def _held(image: NDArray[np.float32], job: Job, sky: SkyLayers, sampling: Sampling) -> NDArray[np.float32]:
     """Edges brought to the isophote of the mask, then peaks to what is asked, where the sampler left them off it."""
     edge = job.edge_snr if sampling.edge_snr is None else sampling.edge_snr
-    if edge > 0:
-        image = hold_edges(image, job.objects, sky.spectrum.autocovariance, job.seed, edge, STRENGTH)
-    else:  # a mask whose edges mean no isophote says still that something is there
-        noise = [one for k, one in enumerate(job.objects) if is_excursion(job, k)]
-        image = hold_edges(image, noise, sky.spectrum.autocovariance, job.seed, EDGE_SNR, STRENGTH)
-    if sampling.steer_peaks and job.peaks is not None and any(job.peaks):
-        image = np.asarray(bring_to_flux(image, job.objects, job.peaks, "peak"), np.float32)
+    held = job.objects
+    if edge <= 0:  # a mask whose edges mean no isophote says still that something is there
+        held, edge = [one for k, one in enumerate(job.objects) if is_excursion(job, k)], EDGE_SNR
+    steered = sampling.steer_peaks and job.peaks is not None and any(job.peaks)
+    for _ in range(2 if steered else 1):  # a peak brought to what is asked moves its edge, and an edge its peak
+        image = hold_edges(image, held, sky.spectrum.autocovariance, job.seed, edge, STRENGTH)
+        if steered and job.peaks is not None:
+            image = np.asarray(bring_to_flux(image, job.objects, job.peaks, "peak"), np.float32)
     return image

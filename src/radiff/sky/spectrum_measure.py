@@ -32,7 +32,7 @@ __all__ = [
 
 HELD, RING = 3.0, 6.0
 """Modes within the first radius are held at what those between both say: so wide a structure is no noise."""
-HOLD = 4.0
+HOLD = 3.0
 """They are held where they stand so many times above it."""
 SHARPENINGS = 4
 """Rounds in which the blur of the cut-off lags is taken out."""
