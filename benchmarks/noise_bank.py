@@ -31,6 +31,9 @@ from radiff.sky.spectrum_patch import noise_patch
 SIDE = 128
 SPIKE = 8.0
 """What lies beyond so many rms is left out with its surroundings; fainter residuals are part of a field's noise."""
+AWAY, FEWEST = 12, 0.3
+"""Pixels around objects, and what else cannot be used, that are left out besides: bowls and sidelobes hang on sources
+and are drawn with them. Part of a field that must be left."""
 NUMBERS = {"first_mirabest": 325, "first_frdeep": 40, "nvss_frdeep": 60}
 """Fields of each set, about as many as cutouts of it are in the collection."""
 SURVEYS = {"first_mirabest": "FIRST", "first_frdeep": "FIRST", "nvss_frdeep": "NVSS"}
@@ -64,8 +67,9 @@ def measure(row: dict[str, str], data: Path, annotated: Path) -> NoiseSpectrum |
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers, and of residuals, which are dealt with here
         patch = noise_patch(read_cutout(path), annotation.mask)
-        clear = patch.usable & (ndimage.maximum_filter(np.abs(patch.snr) > SPIKE, 7) == 0)
-        if clear.mean() < 0.5:
+        clear = ndimage.minimum_filter(patch.usable.astype(np.uint8), 2 * AWAY + 1).astype(bool)
+        clear &= ndimage.maximum_filter(np.abs(patch.snr) > SPIKE, 7) == 0
+        if clear.mean() < FEWEST:
             return None
         patch = replace(patch, usable=clear, snr=np.where(clear, patch.snr, 0.0), residuals=0)
         # hold=False: these fields have no diffuse emission, what is wide in them is noise of short baselines

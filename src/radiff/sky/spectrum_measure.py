@@ -130,7 +130,10 @@ def spectrum_of_patches(
         warnings.warn(f"{text}; the spectrum holds residuals of bright sources as if they were noise", stacklevel=2)
     side = min(side, *(2 * (min(one.snr.shape) // 4) for one in patches))
     estimate = _estimate(patches, side)
-    sharp = sharpened(estimate.power, None if first.beam is None or not first.pixel_scale else beam_shape(first.beam, first.pixel_scale))
+    sharp = sharpened(
+        estimate.power,
+        None if first.beam is None or not first.pixel_scale else first.beam.covariance(first.pixel_scale),
+    )
     power = _held(sharp, first) if hold else sharp
     kept = float(power.sum() / sharp.sum())
     counted = sum(int(one.usable.sum()) for one in patches)
@@ -223,7 +226,9 @@ def sharpened(power: Values, shape: Values | None = None) -> Values:
 
     def rings(values: Values) -> Values:
         both = np.bincount(low.ravel(), ((1 - share) * values).ravel(), count)
-        return np.asarray((both + np.bincount(low.ravel() + 1, (share * values).ravel(), count)) / np.maximum(number, 1e-9))
+        return np.asarray(
+            (both + np.bincount(low.ravel() + 1, (share * values).ravel(), count)) / np.maximum(number, 1e-9)
+        )
 
     wanted, sharp = rings(power), power
     for _ in range(SHARPENINGS):
