@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from radiff.estimates import Metric
 from radiff.evaluate.evaluation import evaluate
-from radiff.evaluate.metrics.estimates import Metric
 from radiff.evaluate.networks import Networks, Scaled, load_networks
 from radiff.evaluate.report.page import differs, number
 from radiff.evaluate.sets import ImageSet, Picture

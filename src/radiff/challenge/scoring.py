@@ -28,7 +28,7 @@ from radiff.challenge.matching import (
     match,
     reach_of,
 )  # fmt: skip
-from radiff.challenge.measures import MedianScatter, Share, log_edges, percentile_curve, share_curve
+from radiff.challenge.measures import log_edges, median_values, percentile_curve, share_curve, share_values
 from radiff.challenge.sdc1 import Sdc1Score, sdc1_score
 from radiff.errors import InputError
 from radiff.sky.beam import Floats
@@ -245,21 +245,21 @@ def _scored(
     kinds = {"completeness": answer.columns["class"], "reliability": _kinds(answer, table)}
     of = {"completeness": wanted, "reliability": judged}
     by = {"completeness": _by(answer), "reliability": _told(answer, table)}
-    whole = {what: Share(int((good[what] & of[what]).sum()), int(of[what].sum())) for what in good}
+    whole = {what: share_values(int((good[what] & of[what]).sum()), int(of[what].sum())) for what in good}
     counts = {word: int((found.found == word).sum()) for word in (*JUDGED, ASIDE, TRAINING, OUTSIDE, REAL)}
     figures: dict[str, Any] = {
         "name": name, "rows": len(table), "judged": int(judged.sum()), "detections": counts,
         "truth": {word: int((found.truth == word).sum()) for word in WANTED},
-        "completeness": whole["completeness"].to_json(), "reliability": whole["reliability"].to_json(),
-        "on_a_source": Share(counts[MATCHED] + counts[DUPLICATE], int(judged.sum())).to_json(),
+        "completeness": whole["completeness"], "reliability": whole["reliability"],
+        "on_a_source": share_values(counts[MATCHED] + counts[DUPLICATE], int(judged.sum())),
         "f1": 2.0 * counts[MATCHED] / (int(wanted.sum()) + int(judged.sum())),
         "pairs_by_chance": None if np.isnan(found.chance) else found.chance,
         "by_class": {
-            kind: {what: Share(int((good[what] & rows).sum()), int(rows.sum())).to_json()
+            kind: {what: share_values(int((good[what] & rows).sum()), int(rows.sum()))
                    for what in good for rows in [of[what] & (kinds[what] == kind)]}
             for kind in classes_of(answer)
         },
-        "class_right": _class_right(answer, table, found).to_json(),
+        "class_right": _class_right(answer, table, found),
         "errors": _errors(pairs),
         "curves": {
             what: {axis: {"all": share_curve(by[what][axis][of[what]], good[what][of[what]], edges[axis])}
@@ -282,12 +282,12 @@ def _sdc1_table(answer: Answer, table: Table, judged: NDArray[np.bool_]) -> dict
     return sdc1_columns({name: np.asarray(table[name])[judged] for name in table.colnames}, answer.beam)
 
 
-def _class_right(answer: Answer, table: Table, found: Match) -> Share:
+def _class_right(answer: Answer, table: Table, found: Match) -> dict[str, Any]:
     """Matched rows whose class is the true one, of those that tell one."""
     true, told = found.pairs.T
     ours = _kinds(answer, table)[told]
     known = ours != ""
-    return Share(int((ours == answer.columns["class"][true])[known].sum()), int(known.sum()))
+    return share_values(int((ours == answer.columns["class"][true])[known].sum()), int(known.sum()))
 
 
 def _pairs(answer: Answer, table: Table, found: Match) -> dict[str, Floats]:
@@ -318,8 +318,8 @@ def _errors(pairs: dict[str, Floats]) -> dict[str, Any]:
     bright = pairs["snr"] >= BRIGHT
     return {
         name: {
-            "all": MedianScatter.of(pairs[name]).to_json(),
-            "bright": MedianScatter.of(pairs[name][bright]).to_json(),
+            "all": median_values(pairs[name]),
+            "bright": median_values(pairs[name][bright]),
         }
         for name in columns
     }

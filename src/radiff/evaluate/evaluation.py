@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from radiff.errors import InputError
+from radiff.estimates import Estimate, Metric
+from radiff.evaluate.measure import SetTable
 from radiff.evaluate.metrics import memorisation
 from radiff.evaluate.metrics.distances import (
     check_samples,
@@ -17,14 +19,12 @@ from radiff.evaluate.metrics.distances import (
     prdc_estimates,
     standardised,
 )
-from radiff.evaluate.metrics.estimates import Estimate, Metric
 from radiff.evaluate.metrics.pairs import measure_pairs, pair_metrics
 from radiff.evaluate.metrics.physics import physics_curves, physics_metrics
 from radiff.evaluate.metrics.segmentation import segmentation_metrics
 from radiff.evaluate.networks import Networks, TrainVectors, describe_set, describe_train
 from radiff.evaluate.report.sheets import Sheet, closest_sheet, sample_sheet, segmentation_sheet
 from radiff.evaluate.sets import ImageSet, pair_up
-from radiff.evaluate.tables import SetTable
 
 FORMAT = 1
 DISTANCES = "distances between the sets"

@@ -1,7 +1,8 @@
-"""One picture to its measures: noise, pixel values, sources, objects by class. Knows no networks and no sets."""
+"""Pictures to one table a set: noise, pixel values, sources, objects by class. Knows no networks."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -32,54 +33,111 @@ SOURCE_COLUMNS = ("peak_snr", "peak_flux", "int_flux", "compactness", "size", "a
 
 ASKED_COLUMNS = ("asked_peak_snr", "peak_snr", "asked_flux", "flux")
 """Peak asked of an object and measured on its pixels (noise rms), integrated flux asked and measured (Jy)."""
+Images = list[NDArray[np.float32]]
+Masks = list[NDArray[np.uint8]]
+OWNED = {"sources": "source_image", "asked": "asked_image"}
+"""Columns with rows of their own, and the column that tells which image each row is on."""
 
 
 @dataclass(frozen=True, eq=False)
-class Measures:
-    """What was measured on one picture.
+class SetTable:
+    """What was measured on a set of n images, column by column.
 
     Attributes
     ----------
-    name, mask_key : str
-    rms : float
+    names, mask_keys : (n,) of str
+    rms : (n,)
         Noise outside the objects, Jy/beam.
-    deviation, skewness : float
+    deviation, skewness : (n,)
         Plain standard deviation (units of the rms) and skewness of the noise pixels; NaN where too few.
-    spectrum : (8,)
+    spectrum : (n, 8)
         Power of the noise by spatial frequency, units of the rms squared; NaN where it cannot be measured.
-    pixels, noise : int64 (130,)
+    pixels, noise : int64 (n, 130)
         Histograms of all pixels and of the noise pixels in asinh(snr / 2).
-    sources : (m, 6)
-        `SOURCE_COLUMNS` of what the finder finds.
-    asked : (k, 4)
-        `ASKED_COLUMNS` of the mask's objects that a flux was asked of; NaN where that one was not.
-    objects : (3,)
+    objects : (n, 3)
         Objects of the mask: spurious, compact, extended.
-    small : float32 (1024,)
+    small : float32 (n, 1024)
         The scaled image in 32 x 32 cells, its mean taken off and its length made 1.
-    scaled : float32 (ny, nx), optional
-        asinh(snr / 2), blank pixels 0: what networks are given.
-    mask : uint8 (ny, nx), optional
+    sources : (m, 6)
+        `SOURCE_COLUMNS` of what the finder finds on all images.
+    source_image : (m,)
+        The image that each source is on.
+    asked : (k, 4)
+        `ASKED_COLUMNS` of the masks' objects that a flux was asked of; NaN where that one was not.
+    asked_image : (k,)
+        The image that each of these objects is on.
+    features : (n, d), optional
+    confusions : (n, 4, 4), optional
+    matches : (n, 3, 3), optional
+    scaled : list of float32 (ny, nx), optional
+        asinh(snr / 2), blank pixels 0: what networks are given. With `masks`, only until they were.
+    masks : list of uint8 (ny, nx), optional
     """
 
-    name: str
-    mask_key: str
-    rms: float
-    deviation: float
-    skewness: float
-    spectrum: NDArray[np.float64]
+    names: NDArray[np.str_]
+    mask_keys: NDArray[np.str_]
+    rms: Floats
+    deviation: Floats
+    skewness: Floats
+    spectrum: Floats
     pixels: NDArray[np.int64]
     noise: NDArray[np.int64]
-    sources: NDArray[np.float64]
-    asked: NDArray[np.float64]
     objects: NDArray[np.int64]
     small: NDArray[np.float32]
-    scaled: NDArray[np.float32] | None = None
-    mask: NDArray[np.uint8] | None = None
+    sources: Floats
+    source_image: NDArray[np.int64]
+    asked: Floats
+    asked_image: NDArray[np.int64]
+    features: NDArray[np.float32] | None = None
+    confusions: NDArray[np.int64] | None = None
+    matches: NDArray[np.int64] | None = None
+    scaled: Images | None = None
+    masks: Masks | None = None
+
+    @classmethod
+    def join(cls, tables: Sequence["SetTable"]) -> "SetTable":
+        """Tables of parts of one set, one after the other."""
+        starts = np.cumsum([0, *(len(t) for t in tables)])
+        columns: dict[str, Any] = {}
+        for one in fields(cls):
+            parts = [getattr(t, one.name) for t in tables]
+            if one.name in OWNED.values():
+                parts = [p + start for p, start in zip(parts, starts[:-1], strict=True)]
+            if any(part is None for part in parts):
+                columns[one.name] = None
+            elif one.name in ("scaled", "masks"):
+                columns[one.name] = [image for part in parts for image in part]
+            else:
+                columns[one.name] = np.concatenate(parts)
+        return cls(**columns)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def chosen(self, indices: NDArray[np.integer[Any]] | Sequence[int]) -> "SetTable":
+        """The images of these different `indices`, in that order."""
+        kept = np.asarray(indices, np.int64)
+        place = np.full(len(self), -1)
+        place[kept] = np.arange(len(kept))
+        columns: dict[str, Any] = {"scaled": None, "masks": None}
+        for values, image in OWNED.items():
+            row = place[getattr(self, image)]
+            columns |= {values: getattr(self, values)[row >= 0], image: row[row >= 0]}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name not in columns and value is not None:
+                columns[one.name] = value[kept]
+        return replace(self, **columns)
+
+    def source(self, column: str) -> tuple[Floats, NDArray[np.int64]]:
+        """Finite, positive values of a column of `SOURCE_COLUMNS`, and the image of each."""
+        values = self.sources[:, SOURCE_COLUMNS.index(column)]
+        good = np.isfinite(values) & (values > 0)
+        return values[good], self.source_image[good]
 
 
-def measure_picture(picture: Picture) -> Measures:
-    """Measure one picture; the same for real and synthetic ones."""
+def measure_picture(picture: Picture) -> SetTable:
+    """The table of one picture; the same for real and synthetic ones."""
     scaled = SCALING.forward(picture.snr, 0.0, 1.0)
     labels, islands = find_sources(picture.snr)
     taken = (picture.mask > 0) | np.isin(labels, [label for label, _ in islands])
@@ -89,46 +147,49 @@ def measure_picture(picture: Picture) -> Measures:
     noise = picture.snr[clear]
     enough = noise.size >= MIN_NOISE
     counts = [sum(o.class_value == kind.value for o in picture.objects) for kind in CLASSES[1:]]
-    return Measures(
-        picture.name,
-        picture.mask_key,
-        picture.rms,
-        float(noise.std()) if enough else math.nan,
-        _skewness(noise) if enough else math.nan,
-        _spectrum(picture.snr, clear) if enough else np.full(BANDS, np.nan),
-        _histogram(scaled[np.isfinite(picture.snr)]),
-        _histogram(scaled[clear]),
-        _sources(picture, labels, islands),
-        asked_fluxes(picture),
-        np.array(counts, np.int64),
-        small_image(scaled),
-        scaled,
-        picture.mask,
+    sources, asked = _sources(picture, labels, islands), asked_fluxes(picture)
+    return SetTable(
+        np.array([picture.name]),
+        np.array([picture.mask_key]),
+        np.array([picture.rms]),
+        np.array([float(noise.std()) if enough else math.nan]),
+        np.array([_skewness(noise) if enough else math.nan]),
+        (_spectrum(picture.snr, clear) if enough else np.full(BANDS, np.nan))[None],
+        _histogram(scaled[np.isfinite(picture.snr)])[None],
+        _histogram(scaled[clear])[None],
+        np.array([counts], np.int64),
+        small_image(scaled)[None],
+        sources,
+        np.zeros(len(sources), np.int64),
+        asked,
+        np.zeros(len(asked), np.int64),
+        scaled=[scaled],
+        masks=[picture.mask],
     )
 
 
-def measure_set(images: ImageSet, workers: int | None = None) -> list[Measures | Failure]:
+def measure_set(images: ImageSet, workers: int | None = None) -> list[SetTable | Failure]:
     """`measure_picture` of every image of a set, on `workers` processes; a `Failure` where one cannot be read."""
     return run_parallel(_read_and_measure, images.jobs(), f"measuring {images.name}", workers)
 
 
-def _read_and_measure(job: Job) -> Measures:
+def _read_and_measure(job: Job) -> SetTable:
     return measure_picture(read_picture(job))
 
 
 def scale_set(images: ImageSet, workers: int | None = None) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """(scaled image, small image) of every image, as in `Measures`; masks are not read.
+    """(scaled image, small image) of every image, as in `SetTable`; masks are not read.
 
     Raises
     ------
     InputError
         Where an image cannot be used.
     """
-    found = run_parallel(_read_and_scale, images.jobs(), f"reading {images.name}", workers)
-    for one in found:
-        if isinstance(one, Failure):
-            raise InputError(one.message)
-    return found
+    read = run_parallel(_read_and_scale, images.jobs(), f"reading {images.name}", workers)
+    for item in read:
+        if isinstance(item, Failure):
+            raise InputError(item.message)
+    return read
 
 
 def _read_and_scale(job: Job) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

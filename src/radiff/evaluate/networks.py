@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from radiff.data.collection import Row
 from radiff.data.scaling import SnrAsinh, make_scaling
 from radiff.errors import InputError
-from radiff.evaluate.measure import SCALING, Measures, measure_set, scale_set
+from radiff.evaluate.measure import SCALING, SetTable, measure_set, scale_set
 from radiff.evaluate.metrics.segmentation import confusion, match_objects
 from radiff.evaluate.sets import ImageSet
-from radiff.evaluate.tables import SetTable
 from radiff.files import atomic_path, make_folder
 from radiff.parallel import Failure, track
 
@@ -196,28 +195,27 @@ def describe_set(
     for start in range(0, len(images), CHUNK):
         part = range(start, min(start + CHUNK, len(images)))
         with networks.clock.part("reading and measuring"):
-            found = measure_set(images.chosen(part), workers)
-        failures += [one.message for one in found if isinstance(one, Failure)]
-        measures = [one for one in found if isinstance(one, Measures)]
-        good += [index for index, one in zip(part, found, strict=True) if isinstance(one, Measures)]
-        if measures:
-            tables.append(_table(images.name, measures, networks, segment))
+            rows = measure_set(images.chosen(part), workers)
+        failures += [row.message for row in rows if isinstance(row, Failure)]
+        good += [index for index, row in zip(part, rows, strict=True) if isinstance(row, SetTable)]
+        if measured := [row for row in rows if isinstance(row, SetTable)]:
+            tables.append(_through_networks(SetTable.join(measured), networks, segment))
     if not tables:
         raise InputError(failures[0] if failures else f"{images.name}: holds no images")
     return SetTable.join(tables), images.chosen(good), failures
 
 
-def _table(name: str, measures: list[Measures], networks: Networks, segment: bool) -> SetTable:
-    scaled = [m.scaled for m in measures if m.scaled is not None]
+def _through_networks(table: SetTable, networks: Networks, segment: bool) -> SetTable:
+    """The table with what the networks find; the images that they were given are left out of it."""
+    scaled, masks = table.scaled or [], table.masks or []
     features = networks.describe(scaled)
     confusions = matches = None
-    found = networks.segment(scaled) if segment else None
-    if found is not None:
-        pairs = [(m.mask, f) for m, f in zip(measures, found, strict=True) if m.mask is not None]
+    segmented = networks.segment(scaled) if segment else None
+    if segmented is not None:
         with networks.clock.part("segmentation"):
-            confusions = np.stack([confusion(*pair) for pair in pairs])
-            matches = np.stack([match_objects(*pair) for pair in pairs])
-    return SetTable.of(name, measures, features=features, confusions=confusions, matches=matches)
+            confusions = np.stack([confusion(*pair) for pair in zip(masks, segmented, strict=True)])
+            matches = np.stack([match_objects(*pair) for pair in zip(masks, segmented, strict=True)])
+    return replace(table, features=features, confusions=confusions, matches=matches, scaled=None, masks=None)
 
 
 # ---------------------------------------------------------------- the training set

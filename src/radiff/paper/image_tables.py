@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.errors import InputError
+from radiff.estimates import Estimate
 from radiff.evaluate.checks.orders import Draw, Order, sample_orders
 from radiff.evaluate.checks.samples import Samples
+from radiff.evaluate.measure import SetTable
 from radiff.evaluate.metrics.distances import (
     check_samples,
     fid_estimate,
@@ -28,13 +30,11 @@ from radiff.evaluate.metrics.distances import (
     spread_estimate,
     standardised,
 )
-from radiff.evaluate.metrics.estimates import Estimate
 from radiff.evaluate.metrics.pairs import measure_pairs, pair_metrics
 from radiff.evaluate.metrics.segmentation import score_estimates
 from radiff.evaluate.networks import Networks, describe_set
 from radiff.evaluate.report.page import figure
 from radiff.evaluate.sets import ImageSet, Picture, picture_of
-from radiff.evaluate.tables import SetTable
 from radiff.files import make_folder, read_json, write_json, write_text
 from radiff.pages import markdown_row
 from radiff.sky import background_rms

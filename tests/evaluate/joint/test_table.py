@@ -8,10 +8,10 @@ import pytest
 from scipy import ndimage
 
 from radiff.errors import InputError
+from radiff.estimates import Estimate
 from radiff.evaluate.joint import classifier, networks, table
 from radiff.evaluate.joint.lines import Line, format_table, quantile, ratio_line
 from radiff.evaluate.joint.stacks import stack_of
-from radiff.evaluate.metrics.estimates import Estimate
 
 SURE = Estimate(1.0, 0.9, 1.1, (10,))
 

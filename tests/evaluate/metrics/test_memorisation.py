@@ -22,7 +22,7 @@ from radiff.evaluate.report.sheets import closest_sheet
 
 
 def small(pictures):
-    return np.stack([measure_picture(p).small for p in pictures])
+    return np.concatenate([measure_picture(p).small for p in pictures])
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 """Distances of distributions against known answers, and lines of the report."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 import sky_sets
-from radiff.evaluate.measure import measure_picture
+from radiff.evaluate.measure import SetTable, measure_picture
 from radiff.evaluate.metrics.physics import (
     asked_metrics,
     counts_above,
@@ -14,11 +16,10 @@ from radiff.evaluate.metrics.physics import (
     physics_curves,
     physics_metrics,
 )
-from radiff.evaluate.tables import SetTable
 
 
 def table(pictures, name="x"):
-    return SetTable.of(name, [measure_picture(p) for p in pictures])
+    return SetTable.join([measure_picture(p) for p in pictures])
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_fluxes_twice_as_large_shift_by_log_two(real):
     louder = [measure_picture(p) for p in sky_sets.pictures(48)]
     for one in louder:
         one.sources[:, 1:3] *= 2
-    found = lines(real, SetTable.of("x", louder))
+    found = lines(real, SetTable.join(louder))
     assert found["peak_flux_w1"].value.value == pytest.approx(np.log10(2), abs=1e-6)
     assert found["int_flux_w1"].value.value == pytest.approx(np.log10(2), abs=1e-6)
     assert found["peak_flux_median"].value.value == pytest.approx(2 * found["peak_flux_median"].real.value)
@@ -100,8 +101,8 @@ def test_flux_measured_over_asked_for(real):
     changed = []
     for one in measures:
         rows = np.array([[10.0, 12.0, np.nan, 5.0], [30.0, 36.0, np.nan, 5.0]])
-        changed.append(type(one)(**{**vars(one), "asked": rows}))
-    found = {m.key: m for m in asked_metrics(SetTable.of("x", changed))}
+        changed.append(replace(one, asked=rows, asked_image=np.zeros(2, int)))
+    found = {m.key: m for m in asked_metrics(SetTable.join(changed))}
     assert set(found) == {"asked_peak", "asked_scatter_peak"}
     assert found["asked_peak"].value.value == pytest.approx(1.2)
     assert found["asked_peak"].value.n == (40,)

@@ -8,8 +8,8 @@ import pytest
 
 import sky_sets
 from radiff.errors import InputError
+from radiff.estimates import Estimate, Metric
 from radiff.evaluate.evaluation import evaluate
-from radiff.evaluate.metrics.estimates import Estimate, Metric
 from radiff.evaluate.report.page import (
     PAGE,
     REPORT,

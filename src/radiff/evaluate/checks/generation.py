@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radiff.estimates import bootstrap_sums
 from radiff.evaluate.checks.reconstruction import BANDS, Image, clear_pixels, outside, spread
-from radiff.evaluate.metrics.estimates import bootstrap_sums
 from radiff.masks import CLASSES, SourceObject, objects_to_labels
 from radiff.sky import background_rms, noise_power_spectrum
 

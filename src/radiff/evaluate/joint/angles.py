@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from radiff.estimates import Estimate
 from radiff.evaluate.joint.lines import Line, missing
 from radiff.evaluate.joint.noise import BEYOND, ENOUGH
 from radiff.evaluate.joint.stacks import Floats, Stack
-from radiff.evaluate.metrics.estimates import Estimate
 
 ANGLES, RINGS, WIDTH = 8, 7, 1 / 16
 """Cells of the half plane; width of a ring, cycles a pixel."""

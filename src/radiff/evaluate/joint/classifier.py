@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from radiff.errors import InputError
+from radiff.estimates import Estimate
 from radiff.evaluate.joint.lines import Line, missing
 from radiff.evaluate.joint.stacks import Floats, Stack, away
 from radiff.evaluate.measure import SCALING
-from radiff.evaluate.metrics.estimates import Estimate
 from radiff.parallel import track
 
 if TYPE_CHECKING:

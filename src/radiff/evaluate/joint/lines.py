@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.evaluate.metrics.estimates import Estimate, bootstrap_sums, half_indices, half_sampled, interval
+from radiff.estimates import Estimate, bootstrap_sums, finite, half_indices, half_sampled, interval
 
 Floats = NDArray[np.float64]
 Target = tuple[float, float]
@@ -51,11 +51,11 @@ class Line:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; what is not finite becomes None."""
-        target = None if self.target is None else [_finite(edge) for edge in self.target]
+        target = None if self.target is None else [finite(edge) for edge in self.target]
         return {
             **asdict(self),
             "value": self.value.to_json(),
-            "real": None if self.real is None else _finite(self.real),
+            "real": None if self.real is None else finite(self.real),
             "target": target,
             "met": self.met,
         }
@@ -154,7 +154,3 @@ def _number(value: float) -> str:
     if not math.isfinite(value):
         return "-"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.3f}"
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.errors import InputError
+from radiff.estimates import bootstrap_sums
 from radiff.evaluate.joint.lines import Line, missing
 from radiff.evaluate.joint.stacks import Stack
 from radiff.evaluate.measure import SCALING
 from radiff.evaluate.metrics.distances import fid_estimate, kid_estimate, prdc_estimates, standardised
-from radiff.evaluate.metrics.estimates import bootstrap_sums
 from radiff.evaluate.metrics.segmentation import confusion, image_means, iou
 from radiff.evaluate.networks import Networks
 from radiff.masks import CLASSES, NUM_CLASSES

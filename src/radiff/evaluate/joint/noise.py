@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radiff.errors import InputError
+from radiff.estimates import bootstrap_mean
 from radiff.evaluate.joint.lines import Line, halved_median, missing, ratio_line
 from radiff.evaluate.joint.stacks import Floats, Stack, away
-from radiff.evaluate.metrics.estimates import bootstrap_mean
 from radiff.sky import background_rms, noise_power_spectrum
 
 BANDS = 8

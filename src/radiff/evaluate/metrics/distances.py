@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.errors import InputError
-from radiff.evaluate.metrics.estimates import HALVES, Estimate, half_indices, half_sampled
+from radiff.estimates import HALVES, Estimate, half_indices, half_sampled
 
 Array = NDArray[np.float64]
 Features = NDArray[np.floating[Any]]

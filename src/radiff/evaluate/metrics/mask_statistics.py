@@ -14,7 +14,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from radiff.data.mask_set import MaskSet
-from radiff.evaluate.metrics.estimates import (
+from radiff.estimates import (
     HALVES,
     Array,
     Estimate,

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.evaluate.measure import SMALL
-from radiff.evaluate.metrics.estimates import (
+from radiff.estimates import (
     HALVES,
     Array,
     Estimate,
@@ -21,6 +20,7 @@ from radiff.evaluate.metrics.estimates import (
     half_indices,
     half_sampled,
 )
+from radiff.evaluate.measure import SMALL
 
 Vectors = NDArray[np.floating[Any]]
 SECTION = "memorisation"

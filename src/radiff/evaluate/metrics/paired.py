@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from radiff.data.scaling import Paper, SnrAsinh
 from radiff.errors import InputError
-from radiff.evaluate.metrics.estimates import Array
+from radiff.estimates import Array
 
 Image = NDArray[np.floating[Any]]
 K1, K2 = 0.01, 0.03

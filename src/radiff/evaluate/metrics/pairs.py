@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.evaluate.metrics.estimates import Metric, bootstrap_mean
+from radiff.estimates import Metric, bootstrap_mean
 from radiff.evaluate.metrics.paired import object_fluxes, pair_figures
 from radiff.evaluate.metrics.physics import FLUXES, by_halves, median_ratio, scatter
 from radiff.evaluate.sets import ImageSet, Job, read_picture

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
-from radiff.evaluate.measure import EDGES, band_frequencies
-from radiff.evaluate.metrics.estimates import (
+from radiff.estimates import (
     HALVES,
     Array,
     Estimate,
@@ -19,7 +18,7 @@ from radiff.evaluate.metrics.estimates import (
     half_indices,
     half_sampled,
 )
-from radiff.evaluate.tables import SetTable
+from radiff.evaluate.measure import EDGES, SetTable, band_frequencies
 from radiff.masks import CLASSES
 
 NOISE, PIXELS, SOURCES, FLUXES = "noise", "pixel values", "sources", "fluxes of objects"

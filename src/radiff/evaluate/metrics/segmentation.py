@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from radiff.evaluate.metrics.estimates import Array, Estimate, Metric, bootstrap_sums
+from radiff.estimates import Array, Estimate, Metric, bootstrap_sums
 from radiff.masks import CLASSES, NUM_CLASSES
 from radiff.masks.instances import structure
 

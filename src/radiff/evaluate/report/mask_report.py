@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from radiff.data.mask_set import MaskSet
 from radiff.errors import InputError
-from radiff.evaluate.metrics.estimates import Estimate, Metric
+from radiff.estimates import Estimate, Metric, finite
 from radiff.evaluate.metrics.mask_statistics import (
     COLUMNS,
     MaskTable,
@@ -197,7 +197,7 @@ def write_judgement(folder: str | os.PathLike[str], judgement: Judgement, real: 
     write_text(folder / "statistics.md", judgement_text(judgement))
     content = {
         "masks": judgement.sizes,
-        "middles": {name: {k: _finite(v) for k, v in row.items()} for name, row in judgement.middles.items()},
+        "middles": {name: {k: finite(v) for k, v in row.items()} for name, row in judgement.middles.items()},
         "lines": [line.to_json() for line in judgement.lines],
         "broken": judgement.broken,
         "rejected": judgement.rejected,
@@ -208,10 +208,6 @@ def write_judgement(folder: str | os.PathLike[str], judgement: Judgement, real: 
     draw_sheets(folder / "sheet.png", real, made, seed)
     draw_nearest(folder / "nearest.png", made, train, near)
     return [folder / name for name in ("statistics.md", "statistics.json", "figures.png", "sheet.png", "nearest.png")]
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 # ---------------------------------------------------------------- pictures

@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from radiff.errors import InputError
+from radiff.estimates import Estimate, Metric
 from radiff.evaluate.evaluation import FORMAT, Evaluation
-from radiff.evaluate.metrics.estimates import Estimate, Metric
 from radiff.evaluate.report.plots import draw_plots, draw_sheet_address
 from radiff.files import make_folder, read_json, write_json, write_text
 from radiff.pages import markdown_row, number

@@ -1,4 +1,8 @@
-"""Figures to estimates: value, 95 % interval, sample size; and the line of a report that holds one. Knows no images."""
+"""Figures to estimates: value, 95 % interval, sample size; and the line of a report that holds one. Knows no images.
+
+Sums and means over images have the interval of a bootstrap, distances between sets that of half-sampling, shares that
+of Jeffreys, medians that of ranks.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from astropy.stats import binom_conf_interval
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 Array = NDArray[np.float64]
-LEVELS = (2.5, 97.5)
-"""Percentiles between which an interval lies."""
+LEVEL, LEVELS = 0.95, (2.5, 97.5)
+"""Of all intervals, and the percentiles between which one lies."""
 ROUNDS = 1000
 """Resamples of an ordinary bootstrap."""
 HALVES = 30
@@ -36,7 +42,7 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; what is not finite becomes None."""
-        parts = {name: _finite(getattr(self, name)) for name in ("value", "low", "high")}
+        parts = {name: finite(getattr(self, name)) for name in ("value", "low", "high")}
         return {**parts, "n": list(self.n)}
 
     @classmethod
@@ -196,5 +202,25 @@ def half_sampled(
     return Estimate(value, low, high, n)
 
 
-def _finite(value: float) -> float | None:
+def share(count: int, total: int) -> Estimate:
+    """`count` of `total`, with the interval of Jeffreys; NaN where there is nothing to count."""
+    if not total:
+        return Estimate(math.nan, math.nan, math.nan, (count, total))
+    low, high = binom_conf_interval(count, total, confidence_level=LEVEL, interval="jeffreys")
+    return Estimate(count / total, float(low), float(high), (count, total))
+
+
+def sample_median(values: ArrayLike) -> Estimate:
+    """The median of the finite `values`, its interval by ranks; NaN where there is none, no interval below six."""
+    table = np.sort(np.asarray(values, dtype=np.float64))
+    table = table[np.isfinite(table)]
+    if not len(table):
+        return Estimate(math.nan, math.nan, math.nan, (0,))
+    rank = int(stats.binom.ppf((1 - LEVEL) / 2, len(table), 0.5))
+    low, high = (float(table[rank - 1]), float(table[-rank])) if rank else (math.nan, math.nan)
+    return Estimate(float(np.median(table)), low, high, (len(table),))
+
+
+def finite(value: float) -> float | None:
+    """A number for JSON, which knows no NaN."""
     return float(value) if math.isfinite(value) else None

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from radiff.evaluate.metrics.estimates import (
+from radiff.estimates import (
     Estimate,
     Metric,
     bootstrap_mean,
