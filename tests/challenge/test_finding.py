@@ -13,10 +13,10 @@ from radiff.challenge import finding
 from radiff.challenge.finders import external, islands
 from radiff.challenge.finders.islands import FindOptions
 from radiff.masks import COMPACT, EXTENDED, SPURIOUS, SourceObject
-from radiff.masks.large import MapWindow
 from radiff.sky import MapReader
 from radiff.sky.grid import SkyGrid
 from radiff.sky.truth import read_truth
+from radiff.tiling import Tile
 
 PROGRAMS = {"pybdsf": "bdsf", "aegean": "AegeanTools"}
 
@@ -110,7 +110,7 @@ def test_windows_make_no_difference(package, monkeypatch):
         ny, nx = reader.shape
         rows, columns = ((0, ny // 2), (ny // 2, ny)), ((0, nx // 2), (nx // 2, nx))
         return [
-            MapWindow((y0, y1, x0, x1), (max(y0 - 64, 0), min(y1 + 64, ny), max(x0 - 64, 0), min(x1 + 64, nx)), 64)
+            Tile((y0, y1, x0, x1), (max(y0 - 64, 0), min(y1 + 64, ny), max(x0 - 64, 0), min(x1 + 64, nx)), 64)
             for y0, y1 in rows for x0, x1 in columns
         ]  # fmt: skip
 

@@ -136,7 +136,7 @@ def test_cores_cover_the_map_once_and_borders_lie_on_the_mesh(make_map, tmp_path
         y0, y1, x0, x1 = window.core
         count[y0:y1, x0:x1] += 1
         assert all(edge % 128 == 0 or edge in shape for edge in window.box)
-        assert window.overlap == 128
+        assert window.margin == 128
     assert (count == 1).all()
 
 

@@ -123,6 +123,7 @@ def test_against_the_analytic_beam(width, ratio, pa, scale):
         assert (back.pa - pa + 90) % 180 - 90 == pytest.approx(0.0, abs=1e-5)
 
 
+@settings(deadline=None)
 @given(st.floats(1.0, 50.0), st.floats(0.05, 1.0), angles, st.floats(1.0, 50.0), st.floats(0.05, 1.0), angles)
 def test_a_beam_is_taken_off_as_it_was_put_on(maj, ratio, pa, other, shape, turn):
     bare, beam = covariance(maj, maj * ratio, pa), covariance(other, other * shape, turn)

@@ -22,6 +22,7 @@ from radiff.sky.beam import Floats
 from radiff.sky.grid import SkyGrid
 from radiff.sky.sdc1 import sdc1_columns
 from radiff.sky.truth import TRUTH_FILES, read_truth
+from radiff.tiling import Box
 
 HIDDEN, SETTINGS = "hidden", "challenge.json"
 """Of a challenge: the organisers' folder, and what it knows beside the truth."""
@@ -32,8 +33,6 @@ _COLUMNS = (
     "ra", "dec", "ra_peak", "dec_peak", "int_flux", "peak_flux", "local_rms", "snr", "maj", "min", "maj_deconvolved",
     "min_deconvolved", "pa", "pa_deconvolved", "core_fraction",
 )  # fmt: skip
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)

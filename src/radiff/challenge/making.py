@@ -21,7 +21,7 @@ from astropy.io import fits
 from astropy.table import QTable, Table
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from radiff.challenge.answers import HIDDEN, SETTINGS, Box, read_answer
+from radiff.challenge.answers import HIDDEN, SETTINGS, read_answer
 from radiff.challenge.submission import submission_table, write_regions, write_submission
 from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder, read_json, write_json, write_text
@@ -32,6 +32,7 @@ from radiff.sky.fits import open_image
 from radiff.sky.grid import SkyGrid
 from radiff.sky.header import PROVENANCE_KEY, build_header, quiet_astropy
 from radiff.sky.truth import TRUTH_FILES, read_truth, truth_table, write_truth
+from radiff.tiling import Box, spans
 
 FORMAT = "radiff challenge 1"
 PUBLIC, MAP, SUMS = "public", "map.fits", "SHA256SUMS"
@@ -201,8 +202,8 @@ def write_plain_map(path: Path, reader: MapReader, name: str) -> None:
         header.remove(key, ignore_missing=True, remove_all=True)
     with path.open("wb") as file:
         file.write(header.tostring(padding=True).encode("ascii"))
-        for y0 in track(range(0, ny, _ROWS), "writing the public map"):
-            file.write(reader.read(y0, min(y0 + _ROWS, ny), 0, nx).astype(">f4").tobytes())
+        for y0, y1 in track(spans(ny, _ROWS), "writing the public map"):
+            file.write(reader.read(y0, y1, 0, nx).astype(">f4").tobytes())
         file.write(b"\0" * (-4 * ny * nx % _BLOCK))
 
 

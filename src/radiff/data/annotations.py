@@ -15,12 +15,13 @@ from radiff.data.messages import collected_warnings, stop_if_full
 from radiff.errors import InputError
 from radiff.files import make_folder
 from radiff.masks.annotate import AnnotateOptions, annotate
-from radiff.masks.large import MapWindow, WindowFinds, annotate_window, assemble, components_on_map, plan_map
+from radiff.masks.large import WindowFinds, annotate_window, assemble, components_on_map, plan_map
 from radiff.masks.layout import image_stem, is_fits_name, walk
 from radiff.masks.rg import Annotation, write_annotation
 from radiff.parallel import Failure, run_parallel
 from radiff.sky import MapReader, read_catalog, read_cutout
 from radiff.sky.windows import LARGE_MAP
+from radiff.tiling import Tile
 
 EXTRA_FORMATS = ("png", "ds9", "label")  # beside the rg-dataset JSON, which is always written
 _WHOLE_FORMATS = ("png", "label")  # not of large maps
@@ -197,7 +198,7 @@ def annotate_large_map(
 
 
 def _window_finds(
-    image: Path, window: MapWindow, catalog: Table | None, options: AnnotateOptions
+    image: Path, window: Tile, catalog: Table | None, options: AnnotateOptions
 ) -> tuple[WindowFinds, list[str]]:
     with collected_warnings() as messages, MapReader.open(image) as reader:
         finds = annotate_window(reader, window, catalog, options)

@@ -18,6 +18,7 @@ from radiff.generate.peak_projection import PeakProjection
 from radiff.models.conditions import Conditions, beam_code
 from radiff.models.denoiser import Denoiser
 from radiff.models.openvino import OpenVinoDenoiser
+from radiff.tiling import even_starts, ramp
 
 WINDOW = 32
 """Side of a window, latent pixels: that of the cutouts the networks are trained on (128 pixels at factor 4)."""
@@ -181,25 +182,16 @@ def fine_beam_guidance(beam: Tensor) -> Tensor:
 
 def windows(shape: tuple[int, int], window: int = WINDOW, overlap: int = OVERLAP) -> Iterator[Place]:
     """Windows over a field of `shape` (h, w) that overlap by at least `overlap`, row by row, at even positions."""
-    for y in _starts(shape[0], window, overlap):
-        for x in _starts(shape[1], window, overlap):
+    rows, columns = (even_starts(length, window, overlap, step=2) for length in shape)
+    for y in rows:
+        for x in columns:
             yield slice(y, min(y + window, shape[0])), slice(x, min(x + window, shape[1]))
-
-
-def _starts(length: int, window: int, overlap: int) -> list[int]:
-    if length <= window:
-        return [0]
-    count = -(-(length - overlap) // (window - overlap))
-    return [int(2 * round(k * (length - window) / (count - 1) / 2)) for k in range(count - 1)] + [length - window]
 
 
 def _taper(place: Place, field: tuple[int, int], device: torch.device) -> Tensor:
     """(h, w): falls towards the window's edges, but not towards the edges of the field."""
     sides = []
     for span, length in zip(place, field, strict=True):
-        near = torch.arange(span.stop - span.start, device=device, dtype=torch.float32)
-        low = near + 1 if span.start > 0 else torch.full_like(near, OVERLAP)
-        high = len(near) - near if span.stop < length else torch.full_like(near, OVERLAP)
-        ramp = torch.minimum(low, high).clamp(max=OVERLAP) / (OVERLAP + 1)
-        sides.append(torch.sin(ramp * (torch.pi / 2)).square())
+        weights = ramp(span.stop - span.start, OVERLAP, span.start > 0, span.stop < length, first=1.0)
+        sides.append(torch.sin(torch.from_numpy(weights).to(device) * (torch.pi / 2)).square())
     return sides[0][:, None] * sides[1][None, :]

@@ -6,7 +6,6 @@ together from the pieces of several windows, which share the pixels of their ove
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -36,21 +35,11 @@ from radiff.masks.rg import Annotation
 from radiff.sky import Cutout, MapReader, background_rms, sources_inside
 from radiff.sky.cutout import shift_wcs
 from radiff.sky.noise import sample_rows
+from radiff.tiling import Box, BoxIndex, Tile, shared_pixels, split_tiles
 
 CORE, OVERLAP = 2048, 256  # pixels
 _NEAR = 8  # pixels; an object that starts so near to the border of a core may start in another one in the next window
-_TILE = 512  # pixels
-
-Box = tuple[int, int, int, int]  # y0, y1, x0, x1, ends excluded
-
-
-@dataclass(frozen=True)
-class MapWindow:
-    """A window `box` of a map with its `core` and the `overlap` around it (less at the map's edges); pixels."""
-
-    core: Box
-    box: Box
-    overlap: int
+_ROWS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +56,7 @@ class WindowFinds:
 
     Attributes
     ----------
-    window : MapWindow
+    window : Tile
     usable : int
         Number of pixels that are not blank.
     by_shape, by_catalog : list of Found
@@ -78,7 +67,7 @@ class WindowFinds:
         Components in the window.
     """
 
-    window: MapWindow
+    window: Tile
     usable: int = 0
     by_shape: list[Found] = field(default_factory=list)
     by_catalog: list[Found] = field(default_factory=list)
@@ -89,26 +78,12 @@ class WindowFinds:
 
 def plan_map(
     reader: MapReader, options: AnnotateOptions, core: int | None = None, overlap: int | None = None
-) -> list[MapWindow]:
+) -> list[Tile]:
     """Windows of a map, row by row. Their borders lie on multiples of two cells of the noise mesh."""
     step = 2 * options.mesh_box(beam_of(_corner(reader), options)[1])
     overlap = math.ceil((OVERLAP if overlap is None else overlap) / step) * step
     core = max(1, round((CORE if core is None else core) / step)) * step
-    (ny, nx) = reader.shape
-    windows = []
-    for y0, y1 in _cores(ny, core, overlap):
-        for x0, x1 in _cores(nx, core, overlap):
-            box = max(y0 - overlap, 0), min(y1 + overlap, ny), max(x0 - overlap, 0), min(x1 + overlap, nx)
-            windows.append(MapWindow((y0, y1, x0, x1), box, overlap))
-    return windows
-
-
-def _cores(length: int, core: int, overlap: int) -> list[tuple[int, int]]:
-    """Cores along an axis; the last one takes in a rest that is no wider than the overlap."""
-    starts = list(range(0, length, core))
-    if len(starts) > 1 and length - starts[-1] <= overlap:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], length], strict=True))
+    return split_tiles(reader.shape, core, overlap, overlap)
 
 
 def _corner(reader: MapReader) -> Cutout:
@@ -129,9 +104,7 @@ def components_on_map(reader: MapReader, catalog: Table | None, options: Annotat
 # ---------------------------------------------------------------- one window
 
 
-def annotate_window(
-    reader: MapReader, window: MapWindow, catalog: Table | None, options: AnnotateOptions
-) -> WindowFinds:
+def annotate_window(reader: MapReader, window: Tile, catalog: Table | None, options: AnnotateOptions) -> WindowFinds:
     """Find, class and measure the objects of one window; blank ones give none."""
     y0, y1, x0, x1 = window.box
     cutout = reader.cutout(y0, y1, x0, x1)
@@ -161,7 +134,7 @@ def _first(stamp: NDArray[np.bool_], x0: int) -> int:
     return x0 + int(np.argmax(stamp[0]))
 
 
-def _starts_in(y: int, x: int, window: MapWindow) -> bool:
+def _starts_in(y: int, x: int, window: Tile) -> bool:
     """Whether pixel (y, x) of the window's image lies in its core."""
     y0, y1, x0, x1 = window.core
     return y0 <= y + window.box[0] < y1 and x0 <= x + window.box[2] < x1
@@ -172,7 +145,7 @@ def _found(
     classes: Sequence[int],
     cutout: Cutout,
     shape: tuple[int, int],
-    window: MapWindow,
+    window: Tile,
     options: AnnotateOptions,
 ) -> list[Found]:
     """The objects that this window has to tell of, measured but for their signal-to-noise."""
@@ -190,7 +163,7 @@ def _found(
     return found
 
 
-def _rank(one: SourceObject, window: MapWindow, shape: tuple[int, int]) -> int | None:
+def _rank(one: SourceObject, window: Tile, shape: tuple[int, int]) -> int | None:
     """How sure it is that an object is this window's (`Found.rank`); None where another window tells of it."""
     y0, y1, x0, x1 = window.core
     top, bottom, left, right = one.bbox
@@ -210,7 +183,7 @@ def _rank(one: SourceObject, window: MapWindow, shape: tuple[int, int]) -> int |
     distance += [y1 - 1 - top if y1 < shape[0] else _NEAR, x1 - 1 - x if x1 < shape[1] else _NEAR]
     if min(distance) >= 0:
         return 0 if min(distance) >= _NEAR else 1
-    large = max(one.stamp.shape) > window.overlap - _NEAR  # it may be cut in the window that it belongs to
+    large = max(one.stamp.shape) > window.margin - _NEAR  # it may be cut in the window that it belongs to
     return 2 if min(distance) >= -_NEAR or (large and in_core) else None
 
 
@@ -218,39 +191,26 @@ def _rank(one: SourceObject, window: MapWindow, shape: tuple[int, int]) -> int |
 
 
 class Placed:
-    """Objects on a map by tiles, to find those that share pixels."""
+    """Objects on a map, to find those that share pixels."""
 
     def __init__(self, objects: Iterable[SourceObject] = ()) -> None:
         self.objects: list[SourceObject] = []
-        self._tiles: dict[tuple[int, int], list[int]] = defaultdict(list)
+        self._index = BoxIndex()
         for one in objects:
             self.add(one)
 
     def add(self, one: SourceObject) -> None:
         """Add an object."""
-        for tile in self._tiles_of(one):
-            self._tiles[tile].append(len(self.objects))
+        self._index.add(one.bbox)
         self.objects.append(one)
 
     def sharing(self, one: SourceObject) -> list[int]:
         """Indices of the objects that share pixels with `one`, in their order."""
-        near = {index for tile in self._tiles_of(one) for index in self._tiles.get(tile, ())}
-        return sorted(index for index in near if _share_pixels(self.objects[index], one))
-
-    @staticmethod
-    def _tiles_of(one: SourceObject) -> list[tuple[int, int]]:
-        y0, y1, x0, x1 = one.bbox
-        rows = range(y0 // _TILE, (y1 - 1) // _TILE + 1)
-        return [(row, column) for row in rows for column in range(x0 // _TILE, (x1 - 1) // _TILE + 1)]
+        return [k for k in self._index.meeting(one.bbox) if _share_pixels(self.objects[k], one)]
 
 
 def _share_pixels(a: SourceObject, b: SourceObject) -> bool:
-    y0, y1 = max(a.y0, b.y0), min(a.bbox[1], b.bbox[1])
-    x0, x1 = max(a.x0, b.x0), min(a.bbox[3], b.bbox[3])
-    if y0 >= y1 or x0 >= x1:
-        return False
-    ours = a.stamp[y0 - a.y0 : y1 - a.y0, x0 - a.x0 : x1 - a.x0]
-    return bool((ours & b.stamp[y0 - b.y0 : y1 - b.y0, x0 - b.x0 : x1 - b.x0]).any())
+    return shared_pixels(a.stamp, (a.y0, a.x0), b.stamp, (b.y0, b.x0)) > 0
 
 
 def assemble(reader: MapReader, finds: Sequence[WindowFinds], options: AnnotateOptions, catalog: bool) -> Annotation:
@@ -304,8 +264,8 @@ def _whole(reader: MapReader, pieces: Sequence[SourceObject]) -> SourceObject:
     """One object of pieces that share pixels, measured anew; of the highest class among them."""
     one = join(pieces, max(piece.class_value for piece in pieces))
     total = 0.0
-    for start in range(0, one.stamp.shape[0], _TILE):
-        stamp = one.stamp[start : start + _TILE]
+    for start in range(0, one.stamp.shape[0], _ROWS):
+        stamp = one.stamp[start : start + _ROWS]
         y0 = one.y0 + start
         rows = reader.read(y0, y0 + stamp.shape[0], one.x0, one.x0 + stamp.shape[1])
         total += float(np.nansum(rows[stamp], dtype=np.float64))

@@ -25,6 +25,7 @@ from radiff.sky import Beam, HeaderWarning, MapReader, Mosaic, NoiseField, Noise
 from radiff.sky.grid import SkyGrid, make_grid
 from radiff.sky.header import build_header
 from radiff.sky.noise_source import NoiseSource
+from radiff.tiling import spans
 
 PROJECTIONS = ("SIN", "TAN", "NCP", "ZEA", "CAR")
 ROWS = 512
@@ -237,10 +238,9 @@ def make_noise(path: Path, header: fits.Header, rows: Rows, pool: Pool) -> None:
     """Write an image whose rows y0 to y1 - 1 are ``rows(y0, y1)``, in bands that any process may make."""
     start = len(header.tostring(padding=True))
     ny = int(header["NAXIS2"])
-    bands = [(y, min(y + ROWS, ny)) for y in range(0, ny, ROWS)]
     with atomic_path(path) as temporary:
         create_image(temporary, header)
-        pool(partial(_write_band, rows, temporary, start, int(header["NAXIS1"])), bands, "simulating noise")
+        pool(partial(_write_band, rows, temporary, start, int(header["NAXIS1"])), spans(ny, ROWS), "simulating noise")
 
 
 def _write_band(rows: Rows, path: Path, start: int, nx: int, band: tuple[int, int]) -> None:

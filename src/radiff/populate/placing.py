@@ -17,13 +17,13 @@ from radiff.populate.options import PopulateOptions
 from radiff.populate.profiles import Pixels, mask_level
 from radiff.populate.survey import BLANK, CELL, PLACED, REAL
 from radiff.sky.grid import SkyGrid
+from radiff.tiling import BoxIndex, shared_pixels
 
 TRIES, BATCH = 1024, 64
 """Random places tried for an object; as many are drawn at a time."""
 GIVE_UP = 50
 """After so many objects of a class in a row that found no room, the map is full for that class."""
 REASONS = ("", "no room", "off the map", "blank pixels", "on a real source", "overlap", "no noise known")
-_TILE = 256
 
 PLACES: list[tuple[str, Any]] = [
     ("x", np.int64),
@@ -40,34 +40,23 @@ Places = NDArray[Any]
 
 @dataclass(eq=False)
 class _Masks:
-    """Masks of placed objects by tiles of the map."""
+    """Masks of placed objects."""
 
     masks: list[tuple[int, int, NDArray[np.bool_], int]] = field(default_factory=list)
-    tiles: dict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(list))
+    index: BoxIndex = field(default_factory=lambda: BoxIndex(side=256))
 
     def add(self, mask: NDArray[np.bool_], y0: int, x0: int) -> None:
-        for tile in self._tiles(mask, y0, x0):
-            self.tiles[tile].append(len(self.masks))
+        self.index.add((y0, y0 + mask.shape[0], x0, x0 + mask.shape[1]))
         self.masks.append((y0, x0, mask, int(np.count_nonzero(mask))))
 
     def shares(self, mask: NDArray[np.bool_], y0: int, x0: int, allowed: float) -> bool:
         """Whether `mask` shares more than the part `allowed` with any other, of the smaller one."""
         pixels = int(np.count_nonzero(mask))
-        for index in sorted({i for tile in self._tiles(mask, y0, x0) for i in self.tiles.get(tile, ())}):
-            b0, a0, other, count = self.masks[index]
-            ya, yb = max(y0, b0), min(y0 + mask.shape[0], b0 + other.shape[0])
-            xa, xb = max(x0, a0), min(x0 + mask.shape[1], a0 + other.shape[1])
-            if ya < yb and xa < xb:
-                shared = mask[ya - y0 : yb - y0, xa - x0 : xb - x0] & other[ya - b0 : yb - b0, xa - a0 : xb - a0]
-                if np.count_nonzero(shared) > allowed * min(pixels, count):
-                    return True
+        for number in self.index.meeting((y0, y0 + mask.shape[0], x0, x0 + mask.shape[1])):
+            top, left, other, count = self.masks[number]
+            if shared_pixels(mask, (y0, x0), other, (top, left)) > allowed * min(pixels, count):
+                return True
         return False
-
-    @staticmethod
-    def _tiles(mask: NDArray[np.bool_], y0: int, x0: int) -> list[tuple[int, int]]:
-        rows = range(y0 // _TILE, (y0 + mask.shape[0] - 1) // _TILE + 1)
-        columns = range(x0 // _TILE, (x0 + mask.shape[1] - 1) // _TILE + 1)
-        return [(row, column) for row in rows for column in columns]
 
 
 @dataclass(eq=False)

@@ -16,10 +16,11 @@ from scipy import ndimage
 from radiff.errors import InputError
 from radiff.files import atomic_path
 from radiff.masks import AnnotateOptions, Annotation, SourceObject, read_annotation, write_annotation
-from radiff.masks.large import MapWindow, WindowFinds, annotate_window, assemble, plan_map
+from radiff.masks.large import WindowFinds, annotate_window, assemble, plan_map
 from radiff.populate.maps import Background, write_rows
 from radiff.populate.pool import Pool
 from radiff.sky import background_mesh
+from radiff.tiling import Tile, split_tiles
 
 BLANK, REAL, PLACED = 1, 2, 4
 """Bits of the map of what is taken."""
@@ -71,9 +72,7 @@ def survey_map(background: Background, pool: Pool, state: Path) -> Survey:
     if not taken.exists():
         with atomic_path(taken) as temporary, temporary.open("wb") as file:
             file.truncate(ny * nx)
-    bands = [(y, min(y + _ROWS, ny)) for y in range(0, ny, _ROWS)]
-    if len(bands) > 1 and bands[-1][1] - bands[-1][0] < _MARGIN:
-        bands[-2:] = [(bands[-2][0], ny)]
+    bands = split_tiles((ny, nx), (_ROWS, nx), _MARGIN, rest=_MARGIN - 1)
     todo = [band for band in bands if not _saved(folder, band).exists()]
     pool(partial(_survey_band, background, taken, folder), todo, "surveying")
     cells, usable = [], 0
@@ -86,24 +85,23 @@ def survey_map(background: Background, pool: Pool, state: Path) -> Survey:
     return Survey(np.concatenate(cells), taken, usable)
 
 
-def _saved(folder: Path, band: tuple[int, int]) -> Path:
-    return folder / f"{band[0]:06d}.npz"
+def _saved(folder: Path, band: Tile) -> Path:
+    return folder / f"{band.core[0]:06d}.npz"
 
 
-def _survey_band(background: Background, taken: Path, folder: Path, band: tuple[int, int]) -> None:
+def _survey_band(background: Background, taken: Path, folder: Path, band: Tile) -> None:
     """Mark a band's blank pixels in `taken`, and save its noise."""
-    ny, nx = background.grid.shape
-    y0, y1 = max(band[0] - _MARGIN, 0), min(band[1] + _MARGIN, ny)
+    y0, y1, _, nx = band.core
     with background.reader() as reader:
-        image = reader.read(y0, y1, 0, nx)
+        image = reader.read(*band.box)
     blank = ~np.isfinite(image)
     zeros = image == 0
     if np.count_nonzero(zeros) >= _PADDING**2:
         blank |= ndimage.binary_opening(zeros, np.ones((_PADDING, _PADDING)))
-    inner = slice(band[0] - y0, band[1] - y0)
-    write_rows(taken, band[0] * nx, blank[inner] * np.uint8(BLANK))
+    inner = band.inner[0]
+    write_rows(taken, y0 * nx, blank[inner] * np.uint8(BLANK))
     usable = int(blank[inner].size - np.count_nonzero(blank[inner]))
-    rows = math.ceil((band[1] - band[0]) / CELL)
+    rows = math.ceil((y1 - y0) / CELL)
     rms = np.full((rows, math.ceil(nx / CELL)), np.nan, np.float32)
     if usable:
         thin = image[::_STRIDE, ::_STRIDE]
@@ -135,7 +133,7 @@ def find_real(background: Background, pool: Pool, state: Path) -> Annotation:
     return read_annotation(saved)
 
 
-def _find_window(background: Background, options: AnnotateOptions, window: MapWindow) -> WindowFinds:
+def _find_window(background: Background, options: AnnotateOptions, window: Tile) -> WindowFinds:
     with background.reader() as reader:
         return annotate_window(reader, window, None, options)
 

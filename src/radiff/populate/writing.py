@@ -17,6 +17,7 @@ from radiff.populate.maps import Background, create_image, write_rows
 from radiff.populate.placing import Places
 from radiff.populate.pool import Pool
 from radiff.populate.profiles import mask_level
+from radiff.tiling import spans
 
 WINDOW = 2048
 """A band has as many pixels as a square window of this side."""
@@ -83,9 +84,8 @@ def write_images(
     marks.mkdir(exist_ok=True)
     top, bottom = extents(drawn, places)
     bands = []
-    for y0 in range(0, ny, height):
+    for y0, y1 in spans(ny, height):
         if not (marks / f"{y0:06d}").exists():
-            y1 = min(y0 + height, ny)
             numbers = np.flatnonzero((top < y1) & (bottom > y0))
             bands.append(Band(y0, y1, drawn.part(numbers), places[numbers], numbers))
     pool(partial(_write_band, background, folder, marks, starts), bands, "writing")

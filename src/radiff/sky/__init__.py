@@ -11,7 +11,8 @@ from radiff.sky.quicklook import quicklook, stretch
 from radiff.sky.removal import remove_sources
 from radiff.sky.spectrum import FaintSources, NoiseSpectrum, Residuals
 from radiff.sky.spectrum_files import NoiseBank
-from radiff.sky.windows import MapReader, iter_windows
+from radiff.sky.windows import MapReader
+from radiff.tiling import iter_windows
 
 __all__ = [
     "Beam",

@@ -20,6 +20,7 @@ from radiff.sky.beam import Beam
 from radiff.sky.spectrum import SIDE, NoiseSpectrum, gaussian_transform, lag_window
 from radiff.sky.spectrum_patch import RESIDUAL, NoisePatch, find_bright, noise_patch, noise_patches
 from radiff.sky.spectrum_wander import measure_wander
+from radiff.tiling import even_starts
 
 __all__ = [
     "NoisePatch",
@@ -290,8 +291,8 @@ def _windows(patch: NoisePatch, side: int) -> Iterator[tuple[Values, Values]]:
     both = taper[:, None] * taper[None, :]
     soft = _apodised(patch.usable)
     level = float((patch.snr * soft).sum()) / max(float(soft.sum()), 1.0)  # of the map: a window's own is noise too
-    for y in _starts(ny, side):
-        for x in _starts(nx, side):
+    for y in even_starts(ny, side, side / 2):
+        for x in even_starts(nx, side, side / 2):
             box = np.s_[y : y + side, x : x + side]
             window = both * soft[box]
             total = float(window.sum())
@@ -310,11 +311,6 @@ def _apodised(usable: Mask) -> Values:
 
 def _taper(side: int) -> Values:
     return np.asarray(np.sin(math.pi * (np.arange(side) + 0.5) / side) ** 2)
-
-
-def _starts(length: int, side: int) -> list[int]:
-    count = max(1, math.ceil((length - side) / (side / 2)) + 1)
-    return sorted({round(k * (length - side) / max(count - 1, 1)) for k in range(count)})
 
 
 def chance_residuals(patch: NoisePatch) -> float:

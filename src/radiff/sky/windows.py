@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -144,24 +143,6 @@ class MapReader:
             ) from error
 
 
-def iter_windows(shape: tuple[int, int], size: int, overlap: int = 0) -> Iterator[tuple[int, int, int, int]]:
-    """Windows (y0, y1, x0, x1) of at most `size` x `size` pixels that cover `shape` (ny, nx), row by row.
-
-    Neighbours share `overlap` pixels. The last window of a row or column is moved inwards, so that all have the full
-    size where the map is that large (it then shares more).
-
-    Raises
-    ------
-    InputError
-        Where `size` is not above `overlap`, or `overlap` is negative.
-    """
-    if overlap < 0 or size <= overlap:
-        raise InputError(f"windows of {size} pixels with an overlap of {overlap}; the overlap must be smaller")
-    for y0 in _starts(shape[0], size, overlap):
-        for x0 in _starts(shape[1], size, overlap):
-            yield y0, min(y0 + size, shape[0]), x0, min(x0 + size, shape[1])
-
-
 def averaged(reader: MapReader, box: tuple[int, int, int, int], longest: int) -> tuple[npt.NDArray[np.float32], int]:
     """A part of a map, in blocks of n x n pixels whose means are taken where it is larger than `longest`; and n.
 
@@ -184,11 +165,6 @@ def averaged(reader: MapReader, box: tuple[int, int, int, int], longest: int) ->
         with np.errstate(invalid="ignore"):
             result[first:last] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return result, n
-
-
-def _starts(length: int, size: int, overlap: int) -> list[int]:
-    last = max(length - size, 0)
-    return [*range(0, last, size - overlap), last]
 
 
 def _mapping(hdu: Any) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from radiff.errors import InputError
-from radiff.evaluate.segment.masking import CutoutPixels, MapSegmenter, objects_of, ramp
+from radiff.evaluate.segment.masking import CutoutPixels, MapSegmenter, objects_of
 from radiff.masks import mask_to_objects
 from radiff.models.io import Part, save_weights
 from radiff.models.segmenter import LightUNetConfig, build_segmenter, segmenter_config
@@ -148,11 +148,6 @@ def test_weights_and_precision_are_checked(weights):
     (weights / "segmenter").rename(weights / "other")
     with pytest.raises(InputError, match="missing; copy the weights folder again"):
         MapSegmenter(weights)
-
-
-def test_ramp():
-    np.testing.assert_allclose(ramp(6, 2), [0.25, 0.75, 1, 1, 0.75, 0.25])
-    np.testing.assert_allclose(ramp(3, 0), 1)
 
 
 @pytest.mark.parametrize("strip", [1, 3, 7, 64])

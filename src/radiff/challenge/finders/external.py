@@ -25,6 +25,7 @@ from radiff.errors import InputError
 from radiff.sky import Beam, MapReader, read_catalog
 from radiff.sky.beam import covariance
 from radiff.sky.grid import SkyGrid, in_pixels
+from radiff.tiling import spans
 
 _ROWS = 512  # of the map that are copied at a time
 _FREQUENCY = 1.4e9  # Hz, where the header tells none; no flux depends on it
@@ -125,8 +126,8 @@ def _copy(reader: MapReader, grid: SkyGrid, path: Path) -> None:
     header["RESTFRQ"] = header["FREQ"] = float(reader.header.get("FREQ") or _FREQUENCY)
     Beam.from_covariance(grid.beam_shape, grid.pixel_scale).to_header(header)
     stream = fits.StreamingHDU(path, header)
-    for y0 in range(0, ny, _ROWS):
-        stream.write(reader.read(y0, min(y0 + _ROWS, ny), 0, nx))
+    for y0, y1 in spans(ny, _ROWS):
+        stream.write(reader.read(y0, y1, 0, nx))
     stream.close()
 
 

@@ -20,10 +20,11 @@ from radiff.challenge.fitting import Fit, measure_source
 from radiff.errors import InputError
 from radiff.masks import AnnotateOptions, SourceObject, class_name
 from radiff.masks.classes import COMPACT, EXTENDED
-from radiff.masks.large import MapWindow, plan_map
+from radiff.masks.large import plan_map
 from radiff.parallel import run_parallel
 from radiff.sky import HeaderWarning, MapReader, background_mesh
 from radiff.sky.grid import SkyGrid
+from radiff.tiling import Tile
 
 _NEAR = 4.0  # pixels; two windows may differ in a position by less
 _EXTENDED = 0.75  # in beams: a source with a longer major axis, deconvolved, is extended
@@ -154,7 +155,7 @@ def catalog_columns(sources: Sequence[Source], grid: SkyGrid) -> dict[str, Any]:
 # ---------------------------------------------------------------- one window
 
 
-def _window_sources(path: Path, options: FindOptions, numbered: tuple[int, MapWindow]) -> tuple[int, list[Source]]:
+def _window_sources(path: Path, options: FindOptions, numbered: tuple[int, Tile]) -> tuple[int, list[Source]]:
     """Usable pixels of a window, and the sources whose position lies in its core or close to it."""
     number, window = numbered
     with warnings.catch_warnings():
@@ -183,7 +184,7 @@ def _window_sources(path: Path, options: FindOptions, numbered: tuple[int, MapWi
 
 
 def _noise_of(
-    reader: MapReader, window: MapWindow, exclude: NDArray[np.bool_] | None
+    reader: MapReader, window: Tile, exclude: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]] | None:
     """Image less its background, local rms and blank pixels of a window; None where it is blank or constant."""
     image = reader.read(*window.box)
@@ -224,7 +225,7 @@ def _extract(
 
 def _measure(
     number: int,
-    window: MapWindow,
+    window: Tile,
     image: NDArray[np.float32],
     rms: NDArray[np.float32],
     blank: NDArray[np.bool_],
@@ -250,7 +251,7 @@ def _measure(
 
 
 def _measured(
-    reader: MapReader, number: int, window: MapWindow, objects: Sequence[SourceObject], grid: SkyGrid
+    reader: MapReader, number: int, window: Tile, objects: Sequence[SourceObject], grid: SkyGrid
 ) -> list[Source]:
     """Given objects of a window; one that is larger than the window is cut at its border."""
     y0, y1, x0, x1 = window.box
@@ -285,7 +286,7 @@ def _in(place: tuple[float, float], core: tuple[int, int, int, int], margin: flo
     return y0 - 0.5 - margin <= place[0] < y1 - 0.5 + margin and x0 - 0.5 - margin <= place[1] < x1 - 0.5 + margin
 
 
-def _near(box: tuple[int, int, int, int], window: MapWindow) -> bool:
+def _near(box: tuple[int, int, int, int], window: Tile) -> bool:
     """Whether a box in pixels of the window touches its core, or nearly so."""
     y0, y1, x0, x1 = window.core
     top, left = window.box[0], window.box[2]
@@ -294,7 +295,7 @@ def _near(box: tuple[int, int, int, int], window: MapWindow) -> bool:
     return rows and box[3] + left > x0 - rim and box[2] + left < x1 + rim
 
 
-def _once(sources: Sequence[Source], windows: Sequence[MapWindow], grid: SkyGrid) -> list[Source]:
+def _once(sources: Sequence[Source], windows: Sequence[Tile], grid: SkyGrid) -> list[Source]:
     """Of sources that two windows tell of the one in whose core it lies; of two such, the first window's."""
     if len(windows) == 1 or not sources:
         return list(sources)

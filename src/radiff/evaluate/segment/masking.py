@@ -19,8 +19,9 @@ from radiff.masks import NUM_CLASSES, SourceObject, mask_to_objects
 from radiff.masks.merging import join, linked
 from radiff.models.io import find_weights, load_segmenter, read_manifest
 from radiff.models.precision import PRECISIONS, choose_precision
-from radiff.sky import Cutout, background_rms, iter_windows
+from radiff.sky import Cutout, background_rms
 from radiff.sky.cutout import window_of
+from radiff.tiling import iter_windows, ramp
 
 Mask = NDArray[np.uint8]
 Image = NDArray[np.float32]
@@ -182,12 +183,6 @@ class MapSegmenter:
         if not noise[1] > 0:
             return None
         return self.scaling.forward(inner, *noise)
-
-
-def ramp(length: int, overlap: int) -> Image:
-    """Weights (length,) of a window's pixels: falling towards its ends over `overlap` pixels, 1 in the middle."""
-    from_end = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
-    return np.minimum(from_end / max(overlap, 1), 1.0).astype(np.float32) if overlap else np.ones(length, np.float32)
 
 
 def objects_of(mask: Mask, min_pixels: int = 1, strip: int = STRIP) -> list[SourceObject]:
