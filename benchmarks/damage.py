@@ -91,7 +91,7 @@ def cell(metric: Metric | None, undamaged: Metric | None) -> str:
 
 def read(images: ImageSet) -> list[Picture]:
     """All pictures of a set, in memory."""
-    return [images.read(k) for k in range(len(images))]
+    return [images.picture(k) for k in range(len(images))]
 
 
 def rows(options: argparse.Namespace) -> Iterator[str]:

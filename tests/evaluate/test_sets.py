@@ -41,7 +41,7 @@ def sky_sets_wcs():
 def test_pictures_are_in_units_of_their_noise(folder):
     found = ImageSet.open(folder, "val")
     assert len(found) == 7  # without the resampled one
-    one = found.read(0)
+    one = found.picture(0)
     assert one.name == "c2"
     assert one.rms == pytest.approx(RMS, rel=0.05)
     assert float(np.median(one.snr[one.mask == 0])) == pytest.approx(0.0, abs=0.1)

@@ -12,7 +12,7 @@ from radiff.errors import InputError
 from radiff.evaluate import Samples
 from radiff.evaluate.sets import ImageSet
 from radiff.masks import Annotation
-from radiff.paper.image_tables import PAPER, Comparison, TableRow, draw_row, reproduce, row_orders, sample_set
+from radiff.paper.image_tables import PAPER, Comparison, TableRow, draw_row, reproduce, row_orders
 from radiff.sky import Beam, Cutout
 
 COUNT, RMS = 24, 2e-4
@@ -131,7 +131,7 @@ def test_refusals(samples, tmp_path):
     networks.segmenter = None
     with pytest.raises(InputError, match="table4 needs a feature network and a segmenter"):
         reproduce("table4", Comparison(samples, networks), ROWS, tmp_path)
-    few = Samples(**{name: values[:10] for name, values in vars(samples).items()})
+    few = samples.chosen(range(10))
     drawn = []
     with pytest.raises(InputError, match="FID on 16 features needs at least 17 images in each set, here are 10"):
         run("table3", few, tmp_path, [TableRow("x", drawn.append)])
@@ -147,7 +147,7 @@ def test_images_without_noise_are_refused(samples, tmp_path):
 
 
 def test_real_cutouts_as_a_set(samples):
-    found = sample_set(samples).read(2)
+    found = samples.picture(2)
     assert found.beam_width == samples.beams[2] or np.isnan(found.beam_width)
     assert found.snr.std() > 0.5 and found.mask_key == sky_sets.pictures(COUNT)[2].mask_key
 

@@ -41,6 +41,12 @@ class Picture:
         Of the mask.
     provenance : dict
         How a synthetic image was made, as its header tells.
+    image : float32 (ny, nx), optional
+        Jy/beam, as in the file it was read from.
+    level : float
+        Its background, Jy/beam.
+    survey : str
+        Resampled cutouts are a survey of their own: ``FIRST resampled``.
     """
 
     name: str
@@ -51,6 +57,9 @@ class Picture:
     beam_width: float = math.nan
     objects: tuple[SourceObject, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    image: Image | None = None
+    level: float = 0.0
+    survey: str = ""
 
     @property
     def mask_key(self) -> str:
@@ -98,12 +107,18 @@ class ImageSet:
         InputError
             Where there is no such folder, no image in it, or none in that split.
         """
-        collection = Collection.open(path)
+        return cls.of_collection(Collection.open(path), split, limit, resampled, f"{path}")
+
+    @classmethod
+    def of_collection(
+        cls, collection: Collection, split: str | None, limit: int | None, resampled: bool, name: str = ""
+    ) -> "ImageSet":
+        """As `open`, of a collection that is open."""
         chosen = collection.split(split) if split else collection
         if not resampled and any(row.sample != RESAMPLED for row in chosen.rows):
             chosen = chosen.where(lambda row: row.sample != RESAMPLED)
-        found = cls(f"{path}" + (f", split {split}" if split else ""), chosen.rows, chosen.root)
-        return found.thinned(limit) if limit is not None else found
+        images = ImageSet(name + (f", split {split}" if split else ""), chosen.rows, chosen.root)
+        return images.thinned(limit) if limit is not None else images
 
     def __len__(self) -> int:
         return len(self.items)
@@ -128,7 +143,7 @@ class ImageSet:
         """What `read_picture` needs of each image."""
         return [(self.root, item) for item in self.items]
 
-    def read(self, index: int) -> Picture:
+    def picture(self, index: int) -> Picture:
         """Image number `index`."""
         return read_picture((self.root, self.items[index]))
 
@@ -165,7 +180,9 @@ def read_picture(job: Job, with_mask: bool = True) -> Picture:
     area, width = _beam(item)
     snr = ((image.image - np.float32(item.background)) / np.float32(item.rms)).astype(np.float32)
     mask = objects_to_mask(objects, shape)
-    return Picture(path.stem, snr, mask, item.rms, area, width, objects, image.provenance)
+    survey = f"{item.survey or 'unnamed'} {RESAMPLED}" if item.sample == RESAMPLED else item.survey or "unnamed"
+    more = (image.provenance, image.image, item.background, survey)
+    return Picture(path.stem, snr, mask, item.rms, area, width, objects, *more)
 
 
 def _beam(row: Row) -> tuple[float, float]:

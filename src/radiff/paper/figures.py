@@ -171,7 +171,7 @@ def textured(samples: Samples, count: int, seed: int = 0, without: Sequence[int]
     strengths = []
     for k in np.random.default_rng((seed, 8)).permutation(len(samples)):
         if int(k) not in without and np.isfinite(samples.images[k]).all():
-            power = band_powers(samples.snr_of(int(k)), samples.objects[k])
+            power = band_powers(samples.items[k].snr, samples.objects[k])
             if power is not None:
                 strengths.append((float(power[0]), int(k)))
     if len(strengths) < count:
@@ -292,16 +292,15 @@ def _field(random: np.random.Generator, size: int, fwhm: float) -> NDArray[np.fl
 
 
 def simulated_samples(number: int, size: int = 128, seed: int = 0) -> Samples:
-    """`number` cutouts with sources on simulated backgrounds, the kinds of `BACKGROUND_KINDS` in turn; survey ``made``.
+    """`number` cutouts with sources on backgrounds of the kinds of `BACKGROUND_KINDS` in turn; survey ``simulated``.
 
     Compact sources are Gaussians of the beam, the others their masks smoothed by it, with the peaks of `demo_peaks`.
     """
     masks = demo_masks(number, size, seed)
-    objects = [mask_to_objects(mask) for mask in masks]
     images = []
     for k, mask in enumerate(masks):
         sources = np.zeros(mask.shape)
-        for item, peak in zip(objects[k], demo_peaks(mask, seed + k), strict=True):
+        for item, peak in zip(mask_to_objects(mask), demo_peaks(mask, seed + k), strict=True):
             pixels = item.pixels((size, size)).astype(float)
             if item.class_value == EXTENDED:  # brighter inwards
                 depth = ndimage.distance_transform_edt(pixels)
@@ -314,4 +313,4 @@ def simulated_samples(number: int, size: int = 128, seed: int = 0) -> Samples:
             sources += peak * light / light.max()
         sky = simulated_background(BACKGROUND_KINDS[k % len(BACKGROUND_KINDS)], size, seed + k)
         images.append((RMS * (sky + sources)).astype(np.float32))
-    return Samples(["made"] * number, images, masks, objects, [0.0] * number, [RMS] * number, [BEAM] * number)
+    return Samples.of(images, masks, RMS, BEAM, surveys=["simulated"] * number)

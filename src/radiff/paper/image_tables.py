@@ -38,7 +38,6 @@ from radiff.evaluate.sets import ImageSet, Picture, picture_of
 from radiff.files import make_folder, read_json, write_json, write_text
 from radiff.pages import markdown_row
 from radiff.sky import background_rms
-from radiff.sky.beam import FWHM_AREA
 
 Figures = dict[str, Estimate]
 PAPER: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -208,19 +207,6 @@ def _digest(orders: Sequence[Order]) -> str:
     return digest.hexdigest()[:16]
 
 
-def sample_set(samples: Samples) -> ImageSet:
-    """The real cutouts as a set of pictures."""
-    pictures = []
-    for k, image in enumerate(samples.snr):
-        width = samples.beams[k] or math.nan
-        area = FWHM_AREA * width**2
-        mask, objects = samples.masks[k], tuple(samples.objects[k])
-        pictures.append(
-            Picture(f"cutout{k:05d}", np.asarray(image, np.float32), mask, samples.rms[k], area, width, objects)
-        )
-    return ImageSet("real images", pictures)
-
-
 def made_picture(real: Picture, image: NDArray[np.float32]) -> Picture:
     """An image (ny, nx) of the mask of `real`, in units of its rms; level and noise are measured, as on real images."""
     taken = real.mask > 0
@@ -276,7 +262,7 @@ def measure_row(
         Also SSIM and Segmentation Score.
     """
     start = time.perf_counter()
-    made = ImageSet(row.name, [made_picture(real.read(k), image) for k, image in enumerate(images)])
+    made = ImageSet(row.name, [made_picture(real.picture(k), image) for k, image in enumerate(images)])
     found, made, failures = describe_set(made, comparison.networks, comparison.workers, segment=paired)
     if failures:
         raise InputError(f"the model {row.name!r} gave {len(failures)} images that cannot be used: {failures[0]}")
@@ -320,7 +306,7 @@ def reproduce(
         raise InputError(f"{which} needs a feature network" + (" and a segmenter" if which == "table4" else ""))
     folder = make_folder(folder)
     make_folder(folder / "rows")
-    real = sample_set(comparison.samples)
+    real = comparison.samples
     tell(f"{len(real)} real images")
     paired = which == "table4"
     table, _, _ = describe_set(real, networks, comparison.workers, segment=paired)

@@ -1,6 +1,5 @@
 """The control figures of generators whose answer is known: perfect ones, and ones that fail in one way each."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -75,8 +74,9 @@ def samples():
         peaks = [peaks.pop(0) if one.class_value == 2 else 6.0 * one.class_value for one in objects]
         image = sources_of(objects, peaks, 3.0)
         image = np.where(image > 0.05, image, sky(k))
-        columns.append((("FIRST", "NVSS")[k % 2], (RMS * image + 1e-3).astype("f4"), mask, objects, 1e-3, RMS, 3.0))
-    return Samples(*(list(column) for column in zip(*columns, strict=True)))
+        columns.append(((RMS * image + 1e-3).astype("f4"), mask))
+    images, masks = zip(*columns, strict=True)
+    return Samples.of(images, masks, RMS, 3.0, 1e-3, ["FIRST", "NVSS"] * 6)
 
 
 def told(samples, background="self-masked", **faults):
@@ -167,7 +167,7 @@ def test_orders_and_backgrounds(samples):
     assert others == background_sources(samples, "other")
     with pytest.raises(InputError, match="'mine' is no kind of background; there are: none, self, self-masked, other"):
         background_sources(samples, "mine")
-    lonely = Samples(*(getattr(samples, field.name)[:2] for field in dataclasses.fields(samples)))
+    lonely = samples.chosen([0, 1])
     with pytest.raises(InputError, match="no other cutout of FIRST with a beam near 3 pixels"):
         background_sources(lonely, "other")
 
@@ -269,6 +269,6 @@ def test_real_sources_that_are_resolved(samples):
     assert real_widths(samples)["growth"] == pytest.approx(1.0, abs=0.15)
     wide = [(RMS * sources_of(o, p, 3.6) + 1e-3).astype("f4")
             for o, p in zip(samples.objects, samples.peaks(), strict=True)]  # fmt: skip
-    found = real_widths(dataclasses.replace(samples, images=wide))["beams"]
+    found = real_widths(Samples.of(wide, samples.masks, RMS, 3.0, 1e-3))["beams"]
     assert found["3"]["median"] == pytest.approx(1.2, abs=0.01)
     assert found["8"] == {"n": 0}

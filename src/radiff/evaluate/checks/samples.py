@@ -1,5 +1,6 @@
 """A collection to what the checks compare: images in units of their noise, objects, masks. Knows no networks."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -7,45 +8,25 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.data.collection import Collection, Row
-from radiff.data.pack import beam_pixels
-from radiff.data.resample import ResampleOptions
-from radiff.errors import InputError
+from radiff.data.collection import Collection
 from radiff.evaluate.checks.generation import check_generation, own_pixels
 from radiff.evaluate.checks.reconstruction import Image, check_reconstruction
-from radiff.masks import SourceObject
+from radiff.evaluate.sets import ImageSet, Picture
+from radiff.masks import SourceObject, mask_to_objects
 from radiff.parallel import track
+from radiff.sky.beam import FWHM_AREA
 
+Mask = NDArray[np.uint8]
 Value = TypeVar("Value")
 Figures = dict[str, Any]
 """JSON values."""
-RESAMPLED = ResampleOptions().sample
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Real cutouts, column by column.
+@dataclass(frozen=True, eq=False)
+class Samples(ImageSet):
+    """Real cutouts in memory, an `ImageSet` that can be looked at column by column."""
 
-    Attributes
-    ----------
-    surveys : list of str
-    images : list of (ny, nx)
-        Jy/beam.
-    masks : list of uint8 (ny, nx)
-    objects : list of lists of SourceObject
-    backgrounds, rms : list of float
-        Jy/beam, outside of the objects.
-    beams : list of float
-        FWHM in pixels; 0 where it is not known.
-    """
-
-    surveys: list[str]
-    images: list[NDArray[np.float32]]
-    masks: list[NDArray[np.uint8]]
-    objects: list[list[SourceObject]]
-    backgrounds: list[float]
-    rms: list[float]
-    beams: list[float]
+    items: Sequence[Picture]
 
     @classmethod
     def read(cls, collection: Collection, split: str, limit: int | None = None, resampled: bool = False) -> "Samples":
@@ -61,38 +42,62 @@ class Samples:
         InputError
             Where the split is empty, a file cannot be used, or a cutout's noise is not known.
         """
-        chosen = collection.split(split)
-        if not resampled and any(row.sample != RESAMPLED for row in chosen.rows):
-            chosen = chosen.where(lambda row: row.sample != RESAMPLED)
-        if limit is not None and limit < len(chosen):
-            kept = np.linspace(0, len(chosen) - 1, limit).round().astype(int)
-            chosen = Collection(chosen.root, [chosen.rows[k] for k in kept])
-        for row in chosen.rows:
-            if not row.rms > 0:
-                raise InputError("its noise is not known; make the collection again with 'radiff cut'", row.image)
-        numbers = range(len(chosen))
-        annotations = [chosen.annotation(k) for k in numbers]
-        return cls(
-            [_survey(row) for row in chosen.rows],
-            [chosen.image(k).image for k in numbers],
-            [chosen.mask(k) for k in numbers],
-            [[] if one is None else list(one.objects) for one in annotations],
-            [row.background for row in chosen.rows],
-            [row.rms for row in chosen.rows],
-            [beam_pixels(row) for row in chosen.rows],
-        )
+        images = ImageSet.of_collection(collection, split, limit, resampled, "real images")
+        return cls("real images", [images.picture(k) for k in range(len(images))])
 
-    def __len__(self) -> int:
-        return len(self.images)
+    @classmethod
+    def of(
+        cls, images: Sequence[Image], masks: Sequence[Mask], rms: float, beam: float, level: float = 0.0,
+        surveys: Sequence[str] | None = None,
+    ) -> "Samples":  # fmt: skip
+        """Of arrays (ny, nx), Jy/beam and class values, of one rms and level (Jy/beam) and one beam (FWHM, pixels)."""
+        pictures = []
+        for k, (image, mask) in enumerate(zip(images, masks, strict=True)):
+            snr = ((image - np.float32(level)) / np.float32(rms)).astype(np.float32)
+            about: dict[str, Any] = {"level": level, "survey": surveys[k] if surveys else "unnamed"}
+            objects = tuple(mask_to_objects(mask))
+            pictures.append(Picture(f"{k:05d}", snr, mask, rms, FWHM_AREA * beam**2, beam, objects, {}, image, **about))
+        return cls("real images", pictures)
+
+    @property
+    def surveys(self) -> list[str]:
+        """Survey of each; those of resampled cutouts are their own."""
+        return [item.survey for item in self.items]
+
+    @property
+    def images(self) -> list[Image]:
+        """(ny, nx) each, Jy/beam."""
+        return [np.asarray(item.image) for item in self.items]
 
     @property
     def snr(self) -> list[Image]:
         """The images in units of their noise, background taken off."""
-        return [self.snr_of(index) for index in range(len(self))]
+        return [item.snr for item in self.items]
 
-    def snr_of(self, index: int) -> Image:
-        """One of `snr`."""
-        return (self.images[index] - self.backgrounds[index]) / self.rms[index]
+    @property
+    def masks(self) -> list[Mask]:
+        """(ny, nx) each."""
+        return [item.mask for item in self.items]
+
+    @property
+    def objects(self) -> list[list[SourceObject]]:
+        """Of each mask."""
+        return [list(item.objects) for item in self.items]
+
+    @property
+    def backgrounds(self) -> list[float]:
+        """Jy/beam, outside of the objects."""
+        return [item.level for item in self.items]
+
+    @property
+    def rms(self) -> list[float]:
+        """Jy/beam, outside of the objects."""
+        return [item.rms for item in self.items]
+
+    @property
+    def beams(self) -> list[float]:
+        """FWHM in pixels; 0 where it is not known."""
+        return [item.beam_width if math.isfinite(item.beam_width) else 0.0 for item in self.items]
 
     def peaks(self) -> list[list[float]]:
         """Peak of each object of each cutout, in units of the rms, on the pixels that are its own; 0 where none are."""
@@ -109,11 +114,6 @@ class Samples:
             kept = [k for k, survey in enumerate(self.surveys) if survey == name]
             if len(kept) > 1:
                 yield name, kept
-
-
-def _survey(row: Row) -> str:
-    name = row.survey or "unnamed"
-    return f"{name} {RESAMPLED}" if row.sample == RESAMPLED else name
 
 
 def reconstruction_figures(

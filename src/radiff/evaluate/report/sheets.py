@@ -37,7 +37,7 @@ def _filled(images: ImageSet, count: int, seed: int) -> list[int]:
     for index in order:
         if len(chosen) == count:
             break
-        (chosen if images.read(int(index)).mask.any() else rest).append(int(index))
+        (chosen if images.picture(int(index)).mask.any() else rest).append(int(index))
     return sorted((chosen + rest)[:count])
 
 
@@ -50,8 +50,8 @@ def sample_sheet(
     others = [partner[k] for k in chosen] if pairs else _filled(real, min(count, len(real)), seed)
     lines: list[list[Panel]] = []
     for start in range(0, max(len(chosen), len(others)), COLUMNS):
-        truth = [real.read(k) for k in others[start : start + COLUMNS]]
-        found = [made.read(k) for k in chosen[start : start + COLUMNS]]
+        truth = [real.picture(k) for k in others[start : start + COLUMNS]]
+        found = [made.picture(k) for k in chosen[start : start + COLUMNS]]
         lines.append([_panel(p, "real") for p in truth])
         lines.append([_panel(p, "mask asked for", mask=True) for p in found])
         if pairs:
@@ -63,7 +63,7 @@ def sample_sheet(
 
 def segmentation_sheet(made: ImageSet, networks: Networks, seed: int = 0, count: int = 16) -> Sheet | None:
     """Synthetic images with the mask asked for and the one that the segmenter finds."""
-    pictures = [made.read(k) for k in _filled(made, min(count, len(made)), seed + 1)]
+    pictures = [made.picture(k) for k in _filled(made, min(count, len(made)), seed + 1)]
     found = networks.segment([SCALING.forward(p.snr, 0.0, 1.0) for p in pictures])
     if found is None:
         return None
@@ -83,7 +83,7 @@ def closest_sheet(space: str, made: ImageSet, train: ImageSet, near: Neighbours,
     lines = []
     for start in range(0, len(chosen), COLUMNS):
         part = chosen[start : start + COLUMNS]
-        lines.append([Panel(made.read(int(k)).snr, f"synthetic, {near.distance[k]:.3f}", None, 1.0) for k in part])
+        lines.append([Panel(made.picture(int(k)).snr, f"synthetic, {near.distance[k]:.3f}", None, 1.0) for k in part])
         lines.append([_neighbour(train, near, int(k)) for k in part])
     text = (
         f"The {len(chosen)} of {len(near.index)} synthetic images nearest to a training image by {space}, with their "
@@ -94,7 +94,7 @@ def closest_sheet(space: str, made: ImageSet, train: ImageSet, near: Neighbours,
 
 def _neighbour(train: ImageSet, near: Neighbours, index: int) -> Panel:
     """The training image as it lies on synthetic image `index`: the query was turned, so it is turned back."""
-    picture = train.read(int(near.index[index]))
+    picture = train.picture(int(near.index[index]))
     symmetry = int(near.symmetry[index])
     image = np.rot90(picture.snr, -(symmetry % 4))
     return Panel(image[:, ::-1] if symmetry >= 4 else image, "training image", None, 1.0)
