@@ -22,7 +22,9 @@ from samplers import quality, read_val
 
 Choice = tuple[str, dict[str, Any]]
 SKY: list[Choice] = [("the background's own noise", {"keep_noise": True}), ("whole images", {"windows": False})]
-WHITE: list[Choice] = [(f"detail {d:g}", {"detail": d}) for d in (0.0, 0.3, 0.5, 0.7, 0.85, 1.0)]
+WHITE: list[Choice] = [
+    (f"background strength {d:g}", {"background_strength": d}) for d in (0.0, 0.3, 0.5, 0.7, 0.85, 1.0)
+]
 """What a background offers: weights that start from the noise of the sky, and from white noise."""
 
 
@@ -32,7 +34,7 @@ def choices(prior: str) -> list[Choice]:
     return [
         ("as the weights say", {}),
         *(SKY if prior == "sky" else WHITE),
-        ("peaks not steered", {"steer_peaks": False}),
+        ("no peak projection", {"peak_projection": False}),
         *((f"guidance {n} {s:g}", {"guidance": {n: s}}) for n in guided for s in (1.25, 1.5)),
     ]
 

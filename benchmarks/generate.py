@@ -65,7 +65,7 @@ def timed(owner: Any, method: str, part: str, spent: dict[str, float]) -> Iterat
 def measure(name: str, generator: Any, masks: list[np.ndarray], batch_size: int, **options: Any) -> Line:
     """Generate all masks once to warm up on a batch, then for the time."""
     few = masks[:batch_size]
-    first = {key: value[: len(few)] if key == "backdrops" else value for key, value in options.items()}
+    first = {key: value[: len(few)] if key == "backgrounds" else value for key, value in options.items()}
     generator.generate(few, range(len(few)), batch_size=batch_size, **first | {"num_steps": 1})
     spent = dict.fromkeys(PARTS, 0.0)
     with ExitStack() as watched:
@@ -86,12 +86,12 @@ def measure(name: str, generator: Any, masks: list[np.ndarray], batch_size: int,
 
 def paths(generator: Any, name: str, masks: list[np.ndarray], side: int) -> Iterator[Line]:
     """The ways to use one generator; `side` of the large field, 0: without."""
-    from radiff.generate import Backdrop, Guidance
+    from radiff.generate import BackgroundImage, Guidance
 
-    noise = Backdrop.of(np.random.default_rng(0).normal(size=(SIDE, SIDE)))
+    noise = BackgroundImage.of(np.random.default_rng(0).normal(size=(SIDE, SIDE)))
     for batch in (1, 16):
         yield measure(f"{name}, batch {batch}", generator, masks, batch)
-    yield measure(f"{name}, with background", generator, masks, 8, backdrops=[noise] * len(masks))
+    yield measure(f"{name}, with background", generator, masks, 8, backgrounds=[noise] * len(masks))
     yield measure(f"{name}, guided by the mask", generator, masks, 8, guidance=Guidance(mask=1.5))
     yield measure(f"{name}, without objects", generator, [np.zeros_like(mask) for mask in masks], 8)
     if side:

@@ -71,7 +71,7 @@ def quality(images: list[np.ndarray], skies: list[np.ndarray], masks: list[np.nd
 def read_val(root: Path, number: int, generator: Any) -> dict[str, Any]:
     """`number` native val cutouts with sources: snr images, masks, backgrounds, and what `generate` is given."""
     from radiff.data.collection import Collection
-    from radiff.generate import Backdrop, Sky, draw_peaks
+    from radiff.generate import BackgroundImage, Observation, draw_peaks
 
     val = Collection.open(root).split("val")
     rows = [r for r in val.rows if sum(r.counts) and r.sample != "resampled"]
@@ -81,16 +81,16 @@ def read_val(root: Path, number: int, generator: Any) -> dict[str, Any]:
     cutouts = [val.image(k) for k in range(len(rows))]
     masks = [val.mask(k) for k in range(len(rows))]
     backdrops = [
-        Backdrop.of(c.image, m, "self-masked", r.rms, r.background, k)
+        BackgroundImage.of(c.image, m, "self-masked", r.rms, r.background, k)
         for k, (c, m, r) in enumerate(zip(cutouts, masks, rows, strict=True))
     ]
     given = {
         "masks": masks,
         "seeds": range(len(masks)),
-        "sky": [Sky(rms=1.0, beam=c.beam, pixel_scale=c.pixel_scale) for c in cutouts],
+        "observation": [Observation(rms=1.0, beam=c.beam, pixel_scale=c.pixel_scale) for c in cutouts],
         "peaks": [draw_peaks(o, "real") for o in objects],
         "objects": objects,
-        "backdrops": backdrops,
+        "backgrounds": backdrops,
         "batch_size": 16,
     }
     few = masks[:8]

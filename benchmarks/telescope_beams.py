@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from radiff import Generator, NoiseSpectrum, Sky
+from radiff import Generator, NoiseSpectrum, Observation
 from radiff.evaluate.checks.beams import APART, PEAKS, fit_shape
 from radiff.generate import Guidance
 from radiff.masks import COMPACT, AnnotateOptions, SourceObject, objects_to_mask
@@ -74,7 +74,7 @@ def measure_widths(
             made = generator.generate(
                 [objects_to_mask(field.objects, (SIDE, SIDE)) for field in fields],
                 [seed + k for k in range(len(fields))],
-                sky=Sky(rms=RMS, beam=beam, pixel_scale=SCALE),
+                observation=Observation(rms=RMS, beam=beam, pixel_scale=SCALE),
                 peaks=[field.peaks for field in fields],
                 objects=[field.objects for field in fields],
                 noise=noise,

@@ -34,7 +34,7 @@ from rich.table import Table
 from telescope_beams import BEAMS, SMOKE_BEAMS, measure_widths, show_widths
 from telescope_list import Telescope, telescopes
 
-from radiff import Generator, NoiseSpectrum, Sky
+from radiff import Generator, ImageSpec, NoiseSpectrum, Observation
 from radiff.errors import InputError
 from radiff.evaluate.joint.stacks import CLEAR, away
 from radiff.files import atomic_path, make_folder, write_text
@@ -59,10 +59,10 @@ Images = list[NDArray[np.float64]]
 # ---------------------------------------------------------------- power
 
 
-def sky_of(spectrum: NoiseSpectrum) -> Sky:
+def sky_of(spectrum: NoiseSpectrum) -> Observation:
     """Rms, beam and pixels of the telescope."""
     assert spectrum.beam is not None and spectrum.pixel_scale is not None
-    return Sky(rms=spectrum.rms or 1e-4, beam=spectrum.beam, pixel_scale=spectrum.pixel_scale)
+    return Observation(rms=spectrum.rms or 1e-4, beam=spectrum.beam, pixel_scale=spectrum.pixel_scale)
 
 
 def judge(
@@ -78,7 +78,7 @@ def judge(
     peaks = [demo_peaks(mask, seed + k) for k, mask in enumerate(masks)]
     seeds = [seed + 1000 + k for k in range(number)]
     try:
-        made = generator.generate(masks, seeds, sky=sky, peaks=peaks, noise=spectrum, **sampling)
+        made = generator.generate(masks, seeds, observation=sky, peaks=peaks, noise=spectrum, **sampling)
     except InputError as error:
         return told | {"refused": str(error)}, []
     images = [np.asarray(one.image / sky.rms, float) for one in made]
@@ -172,7 +172,7 @@ def pixels_of(spectrum: NoiseSpectrum) -> list[float]:
 def refusal(generator: Generator, spectrum: NoiseSpectrum) -> str:
     """What the generator says of the beam; empty where it takes it."""
     try:
-        generator.iterate([np.zeros((SIDE, SIDE), np.uint8)], [0], sky=sky_of(spectrum), noise=spectrum)
+        generator.check(ImageSpec(np.zeros((SIDE, SIDE), np.uint8), observation=sky_of(spectrum), noise=spectrum))
     except InputError as error:
         return str(error)
     return ""

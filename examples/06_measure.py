@@ -14,7 +14,7 @@ from radiff.evaluate import (
     reconstruction_figures,
     reconstruction_lines,
 )
-from radiff.generate import Sky
+from radiff.generate import Observation
 
 generator = Generator.from_pretrained(sys.argv[1] if len(sys.argv) > 1 else "default")
 samples = Samples.read(Collection.open("collection"), "val", limit=8)  # images, masks, objects, noise
@@ -22,8 +22,8 @@ samples = Samples.read(Collection.open("collection"), "val", limit=8)  # images,
 figures = reconstruction_figures(samples, generator.reconstruct)
 print("\n".join(reconstruction_lines("reconstructed", figures["all"])))
 
-skies = [Sky(rms=rms) for rms in samples.rms]
-asked = {"sky": skies, "objects": samples.objects, "peaks": samples.peaks(), "beams": samples.beams}
+skies = [Observation(rms=rms) for rms in samples.rms]
+asked = {"observation": skies, "objects": samples.objects, "peaks": samples.peaks(), "beams": samples.beams}
 made = generator.generate(samples.masks, range(len(samples)), **asked, num_steps=4)
 figures = generation_figures(samples, [cutout.image for cutout in made])
 print("\n".join(generation_lines("generated", figures["all"])))

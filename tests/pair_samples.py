@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from radiff.data.collection import Collection, CollectionWriter
+from radiff.generate import GenerateOptions
 from radiff.masks import AnnotateOptions, annotate
 from radiff.sky import Beam, Cutout
 
@@ -53,7 +54,7 @@ def known_collection(root) -> Collection:
 class Drawer:
     """Stands in for a `radiff.generate.Generator`: each object as a plateau of its mask smoothed, at the peak asked.
 
-    `made` are the seeds it was given, `edges` the isophotes that it was to hold.
+    `made` are the seeds it was given, `isophotes` those that it was to hold.
     """
 
     precision, backend = "fp32", "torch"
@@ -62,14 +63,18 @@ class Drawer:
 
     def __init__(self, wrong=()):
         self.wrong = set(wrong)
-        self.made, self.edges = [], []
+        self.made, self.isophotes = [], []
 
-    def iterate(self, masks, seeds, *, sky, peaks, objects, backdrops, beams, edges, detail, num_steps, batch_size):
-        self.edges.extend(edges)
-        for mask, seed, one, asked, items, _ in zip(masks, seeds, sky, peaks, objects, backdrops, strict=True):
+    def options(self, *, background_strength, num_steps, batch_size):
+        return GenerateOptions(batch_size=batch_size)
+
+    def iterate(self, specs, options):
+        self.isophotes.extend(spec.isophote for spec in specs)
+        for spec in specs:
+            mask, seed, one = spec.mask, spec.seed, spec.observation
             self.made.append(seed)
             snr = noise((3, seed), mask.shape[0])
-            for item, peak in zip(items, asked, strict=True):
+            for item, peak in zip(spec.objects, spec.peaks, strict=True):
                 rows, columns = item.coordinates()
                 if seed in self.wrong:
                     continue

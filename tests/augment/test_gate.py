@@ -31,7 +31,7 @@ def reason(sky, options=ALL, segment=None, **changed):
         options,
         segment,
         BEAM,
-        changed.get("backdrop"),
+        changed.get("background"),
     ).reason
 
 
@@ -66,7 +66,7 @@ def test_an_object_that_is_elsewhere_is_named(sky):
 def test_a_source_that_was_not_asked_for_is_named(sky):
     assert reason(sky, objects=sky[1][1:], peaks=sky[2][1:]) == "a source was not asked for"
     shown = sky[0].image / RMS  # it was there before
-    assert reason(sky, objects=sky[1][1:], peaks=sky[2][1:], backdrop=shown) == ""
+    assert reason(sky, objects=sky[1][1:], peaks=sky[2][1:], background=shown) == ""
     assert reason(sky, replace(ALL, extra=False), objects=sky[1][1:], peaks=sky[2][1:]) == ""
 
 

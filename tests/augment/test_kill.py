@@ -30,7 +30,8 @@ finish_collection(sys.argv[2], report.rows, "synthetic")
 
 
 def start(collection, output: Path, delay: float) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-c", PROGRAM, str(collection.root), str(output), str(delay)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

@@ -75,7 +75,7 @@ def test_edges_are_held_where_the_labels_are_those_asked_for(real, tmp_path, dra
     """Labels that are found follow the image's own edges."""
     gate = GateOptions(0.0, 0.0, 0.0, False, labels)
     augment(real, composed(real), drawer, tmp_path, AugmentOptions(4, batch_size=4, gate=gate))
-    assert len(drawer.edges) == len(drawer.made) and set(drawer.edges) == {edge}
+    assert len(drawer.isophotes) == len(drawer.made) and set(drawer.isophotes) == {edge}
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(real, tmp_path):

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from radiff.generate.requests import read_requests
+from radiff.generate.reading import read_specs
 from radiff.masks import Annotation, SourceObject, find_pairs, write_annotation, write_mask
 
 
@@ -16,7 +16,7 @@ def mask(row: int = 10) -> np.ndarray:
 
 
 def names(*paths) -> list[str]:
-    found, failures = read_requests(list(paths))
+    found, failures = read_specs(list(paths))
     assert not failures
     return [one.name for one in found]
 
@@ -81,6 +81,6 @@ def test_annotations_count_over_what_lies_beside_them(tmp_path):
 def test_a_torn_annotation_is_named_and_the_pictures_read(tmp_path):
     write(tmp_path, "f.png")
     (tmp_path / "mask_g.json").write_text('{"objs": [')
-    found, failures = read_requests([tmp_path])
+    found, failures = read_specs([tmp_path])
     assert [one.name for one in found] == ["f"]
     assert "mask_g.json: is not JSON" in str(failures[0])

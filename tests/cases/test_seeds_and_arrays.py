@@ -103,7 +103,7 @@ def test_masked_pixels_are_blank(kind):
     cutout = radiff.Cutout(image)
     assert np.array_equal(cutout.valid, ~BAD)
     assert cutout.image[~BAD] == pytest.approx(IMAGE[~BAD], rel=1e-5)
-    assert radiff.Backdrop.of(image, mask).snr.min() > -5
+    assert radiff.BackgroundImage.of(image, mask).snr.min() > -5
     assert remove_sources(image, mask).min() > -1e-3
     if "mJy" not in kind and "Quantity" not in kind:
         assert background_rms(image)[1] == pytest.approx(1e-4, rel=0.1)
@@ -125,7 +125,11 @@ def test_quantities_are_brought_to_jy_per_beam(image):
 
 @pytest.mark.parametrize("unit", [u.K, u.Jy, u.Jy / u.sr, u.dimensionless_unscaled, u.ct, u.Jy / u.pix])
 def test_other_units_are_refused(unit):
-    for call in (radiff.Cutout, radiff.Backdrop.of, lambda image: remove_sources(image, np.zeros((64, 64), int))):
+    for call in (
+        radiff.Cutout,
+        radiff.BackgroundImage.of,
+        lambda image: remove_sources(image, np.zeros((64, 64), int)),
+    ):
         with pytest.raises(InputError, match=r"is in .*convert it to Jy/beam"):
             call(IMAGE * unit)
 

@@ -45,7 +45,18 @@ def test_reconstruction(collection, weights, tmp_path):
 
 
 def test_control(collection, weights, tmp_path):
-    more = ["--steps", 1, "--limit", 3, "--background", "self-masked", "--detail", 0.5, "--guidance", "mask=1.5"]
+    more = [
+        "--steps",
+        1,
+        "--limit",
+        3,
+        "--background",
+        "self-masked",
+        "--background-strength",
+        0.5,
+        "--guidance",
+        "mask=1.5",
+    ]
     more += ["--json", tmp_path / "f.json", "--sheet", tmp_path / "s.png"]
     result = run("control", collection, weights, *more)
     assert result.exit_code == 0, result.output

@@ -17,7 +17,7 @@ from radiff.cli.main import app
 from radiff.cli.values import parse_beam, parse_peak
 from radiff.data.collection import Collection
 from radiff.errors import InputError
-from radiff.generate import Guidance, pipeline, read_requests
+from radiff.generate import Guidance, pipeline, read_specs
 from radiff.masks import read_annotation, write_mask
 from radiff.sky import Beam, NoiseBank, NoiseSpectrum, read_cutout, write_cutout
 
@@ -95,7 +95,7 @@ def test_options_reach_the_image(run, folder, tmp_path):
     made = told(images[1])
     assert (made["seed"], made["sampler"], made["num_steps"], made["precision"]) == (1, "heun", 1, "fp32")
     assert made["guidance"] == {"mask": 2.0, "peak": 1.5, "background": 1.0, "beam": 1.0}
-    assert (made["background"], made["peaks_exact"]) == ("none", False)
+    assert (made["background"], made["peaks_rescaled"]) == ("none", False)
 
 
 # ---------------------------------------------------------------- fluxes
@@ -113,7 +113,7 @@ def objects_of(out, name="a", level=0.0):
 
 
 def test_exact_peaks(run, folder, tmp_path):
-    assert run(folder / "a.png", "--peak-snr", 30, "--exact", "--rms", 2e-4).exit_code == 0
+    assert run(folder / "a.png", "--peak-snr", 30, "--rescale-peaks", "--rms", 2e-4).exit_code == 0
     _, objects = objects_of(tmp_path / "out")
     assert len(objects) == 3
     for info, peak, _ in objects:
@@ -122,7 +122,7 @@ def test_exact_peaks(run, folder, tmp_path):
 
 
 def test_exact_peaks_from_a_range(run, folder, tmp_path):
-    assert run(folder / "a.png", "--peak-snr", "5:100", "--exact", "--rms", 2e-4, "--seed", 7).exit_code == 0
+    assert run(folder / "a.png", "--peak-snr", "5:100", "--rescale-peaks", "--rms", 2e-4, "--seed", 7).exit_code == 0
     _, objects = objects_of(tmp_path / "out")
     asked = [info["asked_peak_snr"] for info, *_ in objects]
     assert len(set(asked)) == 3 and all(5 <= peak <= 100 for peak in asked)
@@ -135,8 +135,8 @@ def test_exact_peaks_of_the_objects_themselves(run, tmp_path):
     document = json.loads(path.read_text())
     document["objs"][0]["peak_snr"], document["objs"][2]["peak_snr"] = 11.0, 150.0
     path.write_text(json.dumps(document))
-    assert run(path, "--peak-snr", "real", "--exact", "--rms", 2e-4).exit_code == 0
-    level = read_requests([path])[0][0].sky.background  # that of its image
+    assert run(path, "--peak-snr", "real", "--rescale-peaks", "--rms", 2e-4).exit_code == 0
+    level = read_specs([path])[0][0].observation.background  # that of its image
     _, objects = objects_of(tmp_path / "out", "good", level)
     assert [info.get("asked_peak_snr") for info, *_ in objects] == [11.0, None, 150.0]
     assert [objects[k][1] / 2e-4 for k in (0, 2)] == pytest.approx([11.0, 150.0], rel=1e-4)
@@ -163,11 +163,11 @@ def annotated(tmp_path):
 
 @pytest.mark.parametrize("mode", ["self", "self-masked"])
 def test_the_mask_s_own_background(run, annotated, tmp_path, mode):
-    result = run(annotated, "--background", mode, "--detail", 0.6)
+    result = run(annotated, "--background", mode, "--background-strength", 0.6)
     assert result.exit_code == 0, result.output
     for k in range(3):
         made = told(tmp_path / "out" / "generated" / "imgs" / f"i{k}.fits")
-        assert (made["background"], made["background_image"], made["detail"]) == (mode, f"i{k}.fits", 0.6)
+        assert (made["background"], made["background_image"], made["background_strength"]) == (mode, f"i{k}.fits", 0.6)
 
 
 def test_other_backgrounds(run, annotated, tmp_path):
@@ -509,8 +509,11 @@ def test_a_bad_image_to_be_like(run, folder, tmp_path, name):
         (["--peak-snr", "100:5"], "--peak-snr '100:5': give a positive number"),
         (["--peak-snr", "5:"], "--peak-snr '5:': give a positive number"),
         (["--peak-snr", "1:2:3"], "--peak-snr '1:2:3': give a positive number"),
-        (["--exact"], "--exact brings peaks to what is asked, and none is: add --peak-snr"),
-        (["--detail", "0.5"], "--detail is of a background image, and there is none: add --background"),
+        (["--rescale-peaks"], "--rescale-peaks brings peaks to what is asked, and none is: add --peak-snr"),
+        (
+            ["--background-strength", "0.5"],
+            "--background-strength is of a background image, and there is none: add --background",
+        ),
         (["--flux", 0], "a flux of 0 Jy for every object; it must be a positive number"),
         (["--flux", -0.1], "a flux of -0.1 Jy for every object; it must be a positive number"),
         (["--flux", "nan"], "a flux of nan Jy"),
@@ -528,7 +531,9 @@ def test_options_that_make_no_sense(run, folder, tmp_path, options, part):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("options", [("--detail", 1.5), ("--detail", -0.1), ("--flux", "much"), ("--size", 2052)])
+@pytest.mark.parametrize(
+    "options", [("--background-strength", 1.5), ("--background-strength", -0.1), ("--flux", "much"), ("--size", 2052)]
+)
 def test_numbers_out_of_range_are_usage_errors(run, folder, tmp_path, options):
     result = run(folder, *options)
     assert result.exit_code == 2
@@ -536,9 +541,9 @@ def test_numbers_out_of_range_are_usage_errors(run, folder, tmp_path, options):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_detail_that_is_no_number(run, folder, tmp_path):
-    result = run(folder, "--detail", "nan")
-    assert result.exit_code == 2 and "detail" in result.stderr
+def test_a_background_strength_that_is_no_number(run, folder, tmp_path):
+    result = run(folder, "--background-strength", "nan")
+    assert result.exit_code == 2 and "strength" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -607,3 +612,15 @@ def test_guidances():
     assert parse_guidance(None) is None and parse_guidance([]) is None
     assert parse_guidance(["mask=1.5"]) == Guidance(mask=1.5)
     assert parse_guidance(["background=0", "beam=3", "beam=2"]) == Guidance(background=0.0, beam=2.0)
+
+
+def test_former_names_of_options_work_and_stand_in_no_help(run, folder, tmp_path):
+    """`--detail`, `--exact` and `--no-steer` of 0.1 are `--background-strength`, `--rescale-peaks`, ..."""
+    asked = [folder / "a.png", "--peak-snr", 30]
+    new, old = ["--rescale-peaks", "--no-peak-projection"], ["--exact", "--no-steer"]
+    assert run(*asked, *new, out=tmp_path / "new").exit_code == run(*asked, *old, out=tmp_path / "old").exit_code == 0
+    one, two = (told(tmp_path / name / "generated" / "imgs" / "a.fits") for name in ("new", "old"))
+    assert one == two and one["rescale_peaks"] and not one["peak_projection"]
+    assert "--background-strength" in run(folder, "--detail=nan").stderr
+    shown = RUNNER.invoke(app, ["generate", "--help"]).output
+    assert "--rescale-peaks" in shown and not any(name in shown for name in ("--exact", "--steer", "--detail"))

@@ -118,7 +118,7 @@ def test_arguments_that_are_none_are_refused(maker, folder):
         maker.iterate(1, classes=["spurious"])
     with pytest.raises(InputError, match="counts 'many': there are real, even, any"):
         maker.iterate(1, counts="many")
-    with pytest.raises(InputError, match="3-2 objects a mask"):
+    with pytest.raises(InputError, match="3 to 2 objects a mask"):
         maker.iterate(1, per_image=(3, 2))
     with pytest.raises(InputError, match="'magic' is no sampler; there are"):
         maker.options(sampler="magic")

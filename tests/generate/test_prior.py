@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from radiff.generate import Backdrop, prior
+from radiff.generate import BackgroundImage, prior
 from radiff.generate.prior import (
     BRIGHT_SNR,
     ISLAND,
     TURN_REACH,
     TURNED,
-    backdrop_layers,
+    background_layers,
     make_layers,
     make_residuals,
     noise_for,
     rays,
-    split_backdrop,
+    split_background,
     turned,
 )
 from radiff.masks import SourceObject
@@ -245,7 +245,7 @@ def wide_and_small(shape=(256, 256), width=40.0, seed=0):
 def test_emission_wider_than_ten_beams_is_kept():
     """A Gaussian of sigma S smoothed by s has its peak times S^2 / (S^2 + s^2)."""
     wide, _ = wide_and_small()
-    diffuse, noise = split_backdrop(Backdrop(wide.astype(np.float32)), 3.0)
+    diffuse, noise = split_background(BackgroundImage(wide.astype(np.float32)), 3.0)
     sigma = prior.DIFFUSE_BEAMS * 3.0 / math.sqrt(8 * math.log(2))
     assert diffuse[128, 128] == pytest.approx(3.0 * 40.0**2 / (40.0**2 + sigma**2), rel=0.01)
     assert diffuse.dtype == noise.dtype == np.float32
@@ -254,8 +254,8 @@ def test_emission_wider_than_ten_beams_is_kept():
 
 def test_small_noise_is_given_up():
     wide, small = wide_and_small()
-    diffuse, noise = split_backdrop(Backdrop((wide + small).astype(np.float32)), 3.0)
-    alone, _ = split_backdrop(Backdrop(wide.astype(np.float32)), 3.0)
+    diffuse, noise = split_background(BackgroundImage((wide + small).astype(np.float32)), 3.0)
+    alone, _ = split_background(BackgroundImage(wide.astype(np.float32)), 3.0)
     assert np.std(diffuse - alone) < 0.12
     assert np.corrcoef(noise.ravel(), small.ravel())[0, 1] > 0.98
     assert noise.std() == pytest.approx(1.0, rel=0.05)
@@ -266,27 +266,27 @@ def test_sources_of_a_background_are_no_emission():
     mask = np.zeros(small.shape, np.uint8)
     mask[100:140, 100:140] = 3
     bright = small + 100.0 * (mask > 0)
-    told, _ = split_backdrop(Backdrop(bright.astype(np.float32), mask=mask), 3.0)
-    untold, _ = split_backdrop(Backdrop(bright.astype(np.float32)), 3.0)
+    told, _ = split_background(BackgroundImage(bright.astype(np.float32), mask=mask), 3.0)
+    untold, _ = split_background(BackgroundImage(bright.astype(np.float32)), 3.0)
     assert np.abs(told).max() < 1.0 < 3.0 < untold.max()
-    full, _ = split_backdrop(Backdrop(bright.astype(np.float32), mask=np.ones_like(mask)), 3.0)
+    full, _ = split_background(BackgroundImage(bright.astype(np.float32), mask=np.ones_like(mask)), 3.0)
     np.testing.assert_array_equal(full, untold)  # nothing else to go by
 
 
 @pytest.mark.parametrize("shape", [(128, 128), (64, 64), (96, 200)])
 def test_noise_may_be_copied(shape):
     snr = (1.7 * SPECTRUM.draw(shape, 3)).astype(np.float32)
-    layers = backdrop_layers(Backdrop(snr), 5, 3.0, True)
+    layers = background_layers(BackgroundImage(snr), 5, 3.0, True)
     np.testing.assert_allclose(layers.picture, snr, atol=1e-5)
     assert np.corrcoef(layers.start.ravel(), snr.ravel())[0, 1] > 0.98
-    again = backdrop_layers(Backdrop(snr), 6, 3.0, True)
+    again = background_layers(BackgroundImage(snr), 6, 3.0, True)
     np.testing.assert_array_equal(layers.picture, again.picture)
 
 
 def test_copied_noise_is_held_within_what_networks_know():
     snr = SPECTRUM.draw((128, 128), 3)
     snr[60, 60] = 400.0
-    layers = backdrop_layers(Backdrop(snr), 5, 3.0, True)
+    layers = background_layers(BackgroundImage(snr), 5, 3.0, True)
     assert layers.picture[60, 60] == pytest.approx(400.0, rel=1e-3)
     assert layers.start.max() == prior.LIMIT
 
@@ -294,8 +294,8 @@ def test_copied_noise_is_held_within_what_networks_know():
 def test_noise_drawn_anew_is_as_strong():
     """By the background's own rms, in units of that of the header; and another of every seed."""
     snr = (1.7 * SPECTRUM.draw((128, 128), 3)).astype(np.float32)
-    diffuse, noise = split_backdrop(Backdrop(snr), 3.0)
-    drawn = [backdrop_layers(Backdrop(snr), seed, 3.0, False) for seed in range(60)]
+    diffuse, noise = split_background(BackgroundImage(snr), 3.0)
+    drawn = [background_layers(BackgroundImage(snr), seed, 3.0, False) for seed in range(60)]
     pictures = np.stack([one.picture - diffuse for one in drawn]).astype(float)
     assert math.sqrt((pictures**2).mean()) == pytest.approx(noise.std(), rel=0.02)
     starts = np.stack([one.start for one in drawn]).astype(float)
@@ -309,10 +309,12 @@ def test_noise_drawn_anew_has_the_background_s_spectrum():
     shape = (128, 128)
     stripes = NoiseSpectrum.from_beam(Beam(24.0, 3.0, 0.0), 1.0)
     snr = stripes.draw(shape, 1)
-    spectrum = backdrop_layers(Backdrop(snr), 0, 3.0, False).spectrum
+    spectrum = background_layers(BackgroundImage(snr), 0, 3.0, False).spectrum
     lag = spectrum.side // 2
     assert spectrum.autocovariance[lag + 6, lag] > 0.4 > 0.25 > abs(spectrum.autocovariance[lag, lag + 6])
-    drawn = np.stack([backdrop_layers(Backdrop(snr), seed, 3.0, False).start for seed in range(30)]).astype(float)
+    drawn = np.stack([background_layers(BackgroundImage(snr), seed, 3.0, False).start for seed in range(30)]).astype(
+        float
+    )
     for dy, dx in ((6, 0), (0, 6), (3, 1)):
         found = (drawn[:, 8 + dy : 110 + dy, 8 + dx : 110 + dx] * drawn[:, 8:110, 8:110]).mean()
         assert found == pytest.approx(spectrum.autocovariance[lag + dy, lag + dx], abs=0.05)
@@ -321,8 +323,8 @@ def test_noise_drawn_anew_has_the_background_s_spectrum():
 def test_the_emission_of_a_background_stays_under_new_noise():
     wide, small = wide_and_small()
     snr = (wide + small).astype(np.float32)
-    mean = np.mean([backdrop_layers(Backdrop(snr), seed, 3.0, False).picture for seed in range(40)], axis=0)
-    diffuse, _ = split_backdrop(Backdrop(snr), 3.0)
+    mean = np.mean([background_layers(BackgroundImage(snr), seed, 3.0, False).picture for seed in range(40)], axis=0)
+    diffuse, _ = split_background(BackgroundImage(snr), 3.0)
     np.testing.assert_allclose(mean[::16, ::16], diffuse[::16, ::16], atol=1.0)  # 40 fields: 0.16 rms a pixel
     assert np.std(mean - diffuse) < 0.25
 
@@ -333,7 +335,7 @@ def test_sources_of_a_background_are_not_taken_for_its_noise():
     mask = np.zeros(snr.shape, np.uint8)
     mask[40:60, 40:60] = 3
     bright = snr + np.float32(200.0) * (mask > 0)
-    layers = backdrop_layers(Backdrop(bright, mask=mask), 2, 3.0, False)
+    layers = background_layers(BackgroundImage(bright, mask=mask), 2, 3.0, False)
     assert layers.picture.std() == pytest.approx(1.0, rel=0.1) and layers.picture.max() < 8
 
 
@@ -343,7 +345,7 @@ def test_sources_that_nobody_marked_are_found_in_a_background():
     image = noise.copy()
     image[60:66, 60:66] += 200.0
     plain, with_source = (
-        backdrop_layers(Backdrop(one, rms=1.0), seed=5, beam=3.0, keep_noise=False) for one in (noise, image)
+        background_layers(BackgroundImage(one, rms=1.0), seed=5, beam=3.0, keep_noise=False) for one in (noise, image)
     )
     assert with_source.picture.std() == pytest.approx(plain.picture.std(), rel=0.05)
     assert np.abs(with_source.picture - plain.picture).max() < 2.0

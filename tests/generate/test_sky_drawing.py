@@ -14,13 +14,14 @@ from scipy import ndimage
 from conftest import tiny_weights
 from radiff.diffusion.sampling import SAMPLERS
 from radiff.errors import InputError
-from radiff.generate import Backdrop, Generator, Guidance, Sky, networks
-from radiff.generate.prior import make_layers, noise_for, split_backdrop
+from radiff.generate import BackgroundImage, Generator, Guidance, Observation, make_specs, networks
+from radiff.generate.prior import make_layers, noise_for, split_background
 from radiff.generate.regions import REACH, whole
 from radiff.masks import mask_to_objects
 from radiff.sky import Beam, NoiseBank, NoiseSpectrum
 
 RMS = 2e-4  # Jy/beam
+SKY = Observation(rms=RMS)
 SPECTRUM = NoiseSpectrum.from_beam(Beam(5.4, 5.4), 1.8, origin="of a test")
 
 
@@ -64,7 +65,7 @@ def far_from(mask):
 
 def sky_of(mask, seed, spectrum=None, peaks=None):
     """The picture of the sky alone, Jy/beam."""
-    chosen = noise_for(spectrum, Sky().beam_shape, seed)
+    chosen = noise_for(spectrum, Observation().beam_shape, seed)
     return make_layers(chosen, mask.shape, seed, mask_to_objects(mask), peaks).picture * RMS
 
 
@@ -134,7 +135,7 @@ def test_a_network_that_says_nothing_leaves_the_sky(generator, masks, sampler, s
 def test_windows_or_whole_images_agree_away_from_objects(generator, masks):
     peaks = [[30.0] * len(mask_to_objects(mask)) for mask in masks]
     one, other = (
-        images(generator.generate(masks, range(8), sky=Sky(rms=RMS), peaks=peaks, windows=windows))
+        images(generator.generate(masks, range(8), observation=SKY, peaks=peaks, windows=windows))
         for windows in (True, False)
     )
     for mask, a, b in zip(masks, one, other, strict=True):
@@ -149,8 +150,8 @@ def test_windows_or_whole_images_agree_away_from_objects(generator, masks):
 @pytest.mark.parametrize("more", [{}, {"edge_snr": 3.0}, {"guidance": Guidance(mask=1.5)}, {"windows": False}])
 def test_a_seed_gives_one_image_at_any_batch_size(generator, masks, more):
     peaks = [None if k % 3 else [20.0 * (k + 1)] * len(mask_to_objects(mask)) for k, mask in enumerate(masks)]
-    columns = {"sky": Sky(rms=RMS), "beams": [2.0, 0.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "peaks": peaks}
-    options = {"steer_peaks": True} | more
+    columns = {"observation": SKY, "beams": [2.0, 0.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], "peaks": peaks}
+    options = {"peak_projection": True} | more
     whole = images(generator.generate(masks, range(8), **columns, **options, batch_size=8))
     for size in (1, 3):
         again = images(generator.generate(masks, range(8), **columns, **options, batch_size=size))
@@ -158,7 +159,7 @@ def test_a_seed_gives_one_image_at_any_batch_size(generator, masks, more):
 
 
 def test_two_runs_give_equal_bytes(generator, masks):
-    first, again = (images(generator.generate(masks, range(8), edges=[3.0] * 8)) for _ in range(2))
+    first, again = (images(generator.generate(masks, range(8), isophotes=[3.0] * 8)) for _ in range(2))
     assert first.tobytes() == again.tobytes()
 
 
@@ -179,16 +180,18 @@ def peaks_of(cutout, mask):
 @pytest.mark.parametrize("background", [0.0, 5e-3])
 def test_peaks_come_out_as_asked(generator, masks, windows, background):
     wanted = [12.0, 300.0, 25.0]
-    sky = Sky(rms=RMS, background=background)
-    made = generator(masks[3], seed=3, sky=sky, peak_snr=wanted, windows=windows)
+    sky = Observation(rms=RMS, background=background)
+    made = generator(masks[3], seed=3, observation=sky, peak_snr=wanted, windows=windows)
     np.testing.assert_allclose(peaks_of(made, masks[3]), wanted, rtol=1e-3)
-    assert made.provenance["steer_peaks"] is True and made.provenance["peaks_exact"] is False
+    assert made.provenance["peak_projection"] is True and made.provenance["peaks_rescaled"] is False
 
 
 def test_peaks_that_are_not_steered_do_not(generator, masks):
-    made = generator(masks[3], seed=3, rms=RMS, peak_snr=[12.0, 300.0, 25.0], steer_peaks=False)
+    made = generator(masks[3], seed=3, rms=RMS, peak_snr=[12.0, 300.0, 25.0], peak_projection=False)
     assert peaks_of(made, masks[3])[1] < 200
-    exact = generator(masks[3], seed=3, rms=RMS, peak_snr=[12.0, 300.0, 25.0], steer_peaks=False, exact=True)
+    exact = generator(
+        masks[3], seed=3, rms=RMS, peak_snr=[12.0, 300.0, 25.0], peak_projection=False, rescale_peaks=True
+    )
     np.testing.assert_allclose(peaks_of(exact, masks[3]), [12.0, 300.0, 25.0], rtol=1e-3)
 
 
@@ -207,8 +210,8 @@ def test_edges_are_held_where_the_mask_says_or_the_call(generator, masks):
     mask = masks[3]
     free = generator(mask, seed=1, rms=RMS, noise=SPECTRUM)
     assert edges_of(free, mask) < 1.0
-    columns = {"sky": Sky(rms=RMS), "noise": SPECTRUM}
-    (told,) = generator.generate([mask], [1], edges=[3.0], **columns)
+    columns = {"observation": SKY, "noise": SPECTRUM}
+    (told,) = generator.generate([mask], [1], isophotes=[3.0], **columns)
     assert edges_of(told, mask) > 2.5
     (asked,) = generator.generate([mask], [1], edge_snr=3.0, **columns)
     np.testing.assert_array_equal(asked.image, told.image)
@@ -269,7 +272,9 @@ def test_a_spectrum_that_is_given_shows_in_the_power(generator):
     long = NoiseSpectrum(NoiseSpectrum.from_beam(Beam(8.0, 3.0, 0.0), 1.0).power)
     mask, taper = np.zeros((128, 128), np.uint8), np.hanning(130)[1:-1]
     for spectrum in (long, NoiseSpectrum(long.power.T)):
-        made = images(generator.generate([mask] * 40, range(40), sky=Sky(rms=1.0), noise=spectrum)).astype(float)
+        made = images(
+            generator.generate([mask] * 40, range(40), observation=Observation(rms=1.0), noise=spectrum)
+        ).astype(float)
         power = (np.abs(np.fft.fft2(made * taper[:, None] * taper)) ** 2).mean(0) / (taper**2).sum() ** 2
         expected = parts_of(spectrum.power)
         np.testing.assert_allclose(parts_of(power), expected, rtol=0.25)  # a taper brings neighbouring modes
@@ -280,7 +285,7 @@ def test_each_image_may_have_noise_of_its_own(generator):
     mask = np.zeros((64, 64), np.uint8)
     bank = NoiseBank.open()
     noise = [SPECTRUM, None, bank.spectrum(5)]
-    made = generator.generate([mask] * 3, [1, 2, 3], sky=Sky(rms=RMS), noise=noise)
+    made = generator.generate([mask] * 3, [1, 2, 3], observation=SKY, noise=noise)
     for seed, spectrum, cutout in zip((1, 2, 3), noise, made, strict=True):
         np.testing.assert_array_equal(cutout.image, sky_of(mask, seed, spectrum))
     assert [cutout.provenance["noise"] for cutout in made] == [
@@ -297,24 +302,26 @@ def test_the_noise_is_brought_to_the_beam(generator):
         return (made[:, :, 3:] * made[:, :, :-3]).mean() / (made**2).mean()
 
     narrow, wide = width(), width(beams=[6.0] * 20)
-    same = width(sky=Sky(beam=Beam(10.8, 10.8)))
+    same = width(observation=Observation(beam=Beam(10.8, 10.8)))
     assert wide > 2 * narrow and same == pytest.approx(wide, rel=1e-3)
     assert width(beams=[0.0] * 20) == pytest.approx(narrow, rel=1e-3)
 
 
 def test_the_survey_of_the_header_chooses_the_noise(generator):
-    header = Sky().header.copy()
+    header = Observation().header.copy()
     header["SURVEY"] = "NVSS"
     mask = np.zeros((64, 64), np.uint8)
-    made = generator(mask, seed=4, sky=Sky(rms=RMS, header=header)).image
-    spectrum = noise_for(None, Sky().beam_shape, 4, "NVSS")
+    made = generator(mask, seed=4, observation=Observation(rms=RMS, header=header)).image
+    spectrum = noise_for(None, Observation().beam_shape, 4, "NVSS")
     np.testing.assert_array_equal(made, make_layers(spectrum, (64, 64), 4).picture * RMS)
 
 
 def test_the_rms_and_the_level_are_those_asked_for(generator):
     """Of many fields together: one field of so few beams scatters by 2 %."""
     mask = np.zeros((128, 128), np.uint8)
-    made = generator.generate([mask] * 40, range(40), sky=Sky(rms=3e-3, background=-1e-2), noise=SPECTRUM)
+    made = generator.generate(
+        [mask] * 40, range(40), observation=Observation(rms=3e-3, background=-1e-2), noise=SPECTRUM
+    )
     assert images(made).std() == pytest.approx(3e-3, rel=0.01)
     assert images(made).mean() == pytest.approx(-1e-2, abs=3e-5)
     assert {(one.rms, one.background) for one in made} == {(3e-3, -1e-2)}
@@ -322,9 +329,10 @@ def test_the_rms_and_the_level_are_those_asked_for(generator):
 
 def test_bright_objects_leave_something_in_the_sky_around_them(generator, masks):
     mask, spectrum = masks[1], NoiseBank.open().spectrum(0)
-    sky = Sky(rms=RMS)
+    sky = Observation(rms=RMS)
     plain, bright = (
-        generator.generate([mask], [2], sky=sky, noise=spectrum, peaks=[[peak]])[0].image for peak in (10.0, 5000.0)
+        generator.generate([mask], [2], observation=sky, noise=spectrum, peaks=[[peak]])[0].image
+        for peak in (10.0, 5000.0)
     )
     far = far_from(mask)
     chosen = noise_for(spectrum, sky.beam_shape, 2)
@@ -341,12 +349,12 @@ def test_bright_objects_leave_something_in_the_sky_around_them(generator, masks)
 def backdrop():
     """Noise of rms 1.5 on a slope from -2 to 2."""
     slope = np.linspace(-2, 2, 256, dtype=np.float32)[:, None]
-    return Backdrop(1.5 * SPECTRUM.draw((256, 256), 77) + slope, name="b.fits")
+    return BackgroundImage(1.5 * SPECTRUM.draw((256, 256), 77) + slope, name="b.fits")
 
 
 def test_noise_of_a_background_is_kept_where_asked(generator, masks, backdrop):
     mask = masks[2]
-    made = generator(mask, seed=1, rms=RMS, backdrop=backdrop, keep_noise=True)
+    made = generator(mask, seed=1, rms=RMS, background=backdrop, keep_noise=True)
     far = far_from(mask)
     np.testing.assert_allclose(made.image[far], backdrop.snr[far] * RMS, atol=1e-4 * RMS)
     assert (made.provenance["keep_noise"], made.provenance["background_image"]) == (True, "b.fits")
@@ -355,8 +363,8 @@ def test_noise_of_a_background_is_kept_where_asked(generator, masks, backdrop):
 
 def test_noise_of_a_background_is_drawn_anew(generator, masks, backdrop):
     """Its emission stays, its noise does not, and no two seeds have the same."""
-    diffuse, noise = split_backdrop(backdrop, 3.0)
-    one, two = (generator(masks[0], seed=s, rms=1.0, backdrop=backdrop).image - diffuse for s in (1, 2))
+    diffuse, noise = split_background(backdrop, 3.0)
+    one, two = (generator(masks[0], seed=s, rms=1.0, background=backdrop).image - diffuse for s in (1, 2))
     for made in (one, two):
         assert made.std() == pytest.approx(noise.std(), rel=0.1)
         assert abs(np.corrcoef(made.ravel(), noise.ravel())[0, 1]) < 0.1
@@ -366,16 +374,16 @@ def test_noise_of_a_background_is_drawn_anew(generator, masks, backdrop):
 
 def test_an_empty_background_needs_no_network(generator, masks, backdrop):
     with calls(generator) as seen:
-        generator(masks[0], seed=1, backdrop=backdrop)
+        generator(masks[0], seed=1, background=backdrop)
     assert seen == []
 
 
 def test_the_network_sees_a_background_of_itself_only(generator, masks, backdrop):
     """Sources and all; of other backgrounds only the noise is taken."""
-    itself = Backdrop(backdrop.snr, "self")
+    itself = BackgroundImage(backdrop.snr, "self")
     for shown, seen in ((backdrop, False), (itself, True)):
         one, other = (
-            generator(masks[1], seed=1, rms=RMS, backdrop=shown, keep_noise=True, detail=detail).image
+            generator(masks[1], seed=1, rms=RMS, background=shown, keep_noise=True, background_strength=detail).image
             for detail in (0.1, 1.0)
         )
         assert bool((one != other).any()) is seen
@@ -406,11 +414,13 @@ def test_unconditional_images(generator, masks):
 def test_elliptical_beams_are_known(generator, masks, ratio, pa):
     """The network is told of them: another angle, another picture."""
     beam = Beam(7.2, 7.2 * ratio, pa)
-    made = generator(masks[1], seed=1, sky=Sky(rms=RMS, beam=beam), noise=NoiseSpectrum(SPECTRUM.power))
+    made = generator(masks[1], seed=1, observation=Observation(rms=RMS, beam=beam), noise=NoiseSpectrum(SPECTRUM.power))
     assert made.beam == beam and np.isfinite(made.image).all()
     assert made.provenance["beam_pixels"] == pytest.approx(4.0 * math.sqrt(ratio), abs=1e-4)
     turned = Beam(7.2, 7.2 * ratio, pa + 45.0)
-    other = generator(masks[1], seed=1, sky=Sky(rms=RMS, beam=turned), noise=NoiseSpectrum(SPECTRUM.power))
+    other = generator(
+        masks[1], seed=1, observation=Observation(rms=RMS, beam=turned), noise=NoiseSpectrum(SPECTRUM.power)
+    )
     near = ndimage.binary_dilation(masks[1] > 0)
     changed = np.abs(made.image - other.image)[near].max()
     assert changed < 1e-5 * RMS if ratio == 1.0 else changed > 1e-4 * RMS
@@ -419,17 +429,23 @@ def test_elliptical_beams_are_known(generator, masks, ratio, pa):
 def test_longer_beams_are_refused(generator, masks):
     message = r"a beam of 6 x 2\.4 pixels is asked for; the weights know axis ratios from 0\.45: draw at a rounder beam"
     with pytest.raises(InputError, match=message):
-        generator(masks[1], sky=Sky(beam=Beam(10.8, 4.32, 20.0)))
-    assert generator(masks[1], sky=Sky(beam=Beam(10.8, 4.32, 20.0)), beams=[0.0], num_steps=1).beam.maj == 10.8
-    assert generator(masks[1], sky=Sky(beam=Beam(10.8, 4.32, 20.0)), beams=[4.0], num_steps=1).beam.min == 4.32
+        generator(masks[1], observation=Observation(beam=Beam(10.8, 4.32, 20.0)))
+    assert (
+        generator(masks[1], observation=Observation(beam=Beam(10.8, 4.32, 20.0)), beams=[0.0], num_steps=1).beam.maj
+        == 10.8
+    )
+    assert (
+        generator(masks[1], observation=Observation(beam=Beam(10.8, 4.32, 20.0)), beams=[4.0], num_steps=1).beam.min
+        == 4.32
+    )
 
 
 @pytest.mark.parametrize(("beam", "shown", "remedy"), [(3.0, "1.67", "smaller"), (18.0, "10", "larger")])
 def test_beams_of_a_size_that_is_not_known_are_refused(generator, masks, beam, shown, remedy):
     message = f"a beam of {shown} pixels is asked for; the weights know beams of 2 to 8 pixels: choose {remedy} pixels"
     with pytest.raises(InputError, match=message):
-        generator.iterate([masks[0]], [0], sky=Sky(beam=Beam(beam, beam)))  # at the call
-    generator(masks[0], sky=Sky(beam=Beam(beam, beam)), beams=[0.0])
+        generator.iterate(make_specs([masks[0]], [0], observation=Observation(beam=Beam(beam, beam))))  # at the call
+    generator(masks[0], observation=Observation(beam=Beam(beam, beam)), beams=[0.0])
 
 
 # ---------------------------------------------------------------- provenance and refusals
@@ -449,30 +465,30 @@ def test_white_weights_know_no_noise_spectrum(weights, masks):
     white = Generator(weights, "cpu", "fp32")
     assert white.prior == "white"
     with pytest.raises(InputError, match="these weights start from white noise and know no noise spectrum; leave out"):
-        white.iterate([masks[0]], [0], noise=SPECTRUM)
+        white.iterate(make_specs([masks[0]], [0], noise=SPECTRUM))
     with pytest.raises(InputError, match="start from white noise"):
-        white.iterate(masks[:2], [0, 1], noise=[None, SPECTRUM])
+        white.iterate(make_specs(masks[:2], [0, 1], noise=[None, SPECTRUM]))
     told = white(masks[0], noise=None).provenance
     assert (told["prior"], told["noise"]) == ("white", "white")
 
 
 def test_a_sampler_that_adds_white_noise_is_refused(generator, masks):
     with pytest.raises(InputError, match="'ddpm' adds white noise at every step, and these weights know the noise of"):
-        generator.iterate([masks[0]], [0], sampler="ddpm")
+        generator.options(sampler="ddpm")
 
 
 def test_as_many_spectra_as_masks(generator, masks):
     with pytest.raises(InputError, match="2 noise for 1 masks; give one a mask"):
-        generator.iterate(masks[:1], [0], noise=[SPECTRUM, None])
-    with pytest.raises(InputError, match="2 edges for 1 masks; give one a mask"):
-        generator.iterate(masks[:1], [0], edges=[3.0, 3.0])
+        make_specs(masks[:1], [0], noise=[SPECTRUM, None])
+    with pytest.raises(InputError, match="2 isophotes for 1 masks; give one a mask"):
+        make_specs(masks[:1], [0], isophotes=[3.0, 3.0])
 
 
 def test_weights_without_a_condition_for_backgrounds_take_their_noise_all_the_same(tmp_path, masks, backdrop):
     """No warning: the noise is what a background is for."""
     bare = Generator(tiny_weights(tmp_path / "bare", context=0, prior="sky", beam_numbers=3), "cpu", "fp32")
     assert bare.knows_backgrounds
-    made = bare(masks[1], seed=1, rms=RMS, backdrop=backdrop, keep_noise=True)
+    made = bare(masks[1], seed=1, rms=RMS, background=backdrop, keep_noise=True)
     far = far_from(masks[1])
     np.testing.assert_allclose(made.image[far], backdrop.snr[far] * RMS, atol=1e-4 * RMS)
 

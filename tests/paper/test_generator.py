@@ -9,7 +9,7 @@ from radiff.cli.main import app
 from radiff.cli.weights import open_generator
 from radiff.data.collection import Collection
 from radiff.errors import InputError
-from radiff.generate import Backdrop, Generator, Sky
+from radiff.generate import BackgroundImage, Generator, Observation
 from radiff.masks import mask_to_objects
 from radiff.masks.draw import demo_masks
 from radiff.models.io import Part, save_weights
@@ -32,6 +32,7 @@ SIZES = {
 FREE, BOUND = ("dcgan", "pggan", "ddpm"), ("spade", "inade")
 SAMPLING = {"sampler": "dpm++", "num_steps": 3}
 RMS = 3e-4
+SKY = Observation(rms=RMS)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_weights_say_whose_they_are(folders, weights):
 def test_cutouts_have_the_noise_asked_for_and_a_seed_each(open_one, name):
     one = open_one(name)
     masks = demo_masks(3, 128) if one.conditional else [np.zeros((128, 128), np.uint8)] * 3
-    options = {"sky": Sky(rms=RMS), "unconditional": not one.conditional}
+    options = {"observation": SKY, "unconditional": not one.conditional}
     cutouts = one.generate(masks, [1, 2, 3], batch_size=2, **options)
     for cutout, mask in zip(cutouts, masks, strict=True):
         assert cutout.image.shape == (128, 128) and cutout.unit == "Jy/beam"
@@ -83,8 +84,8 @@ def test_cutouts_have_the_noise_asked_for_and_a_seed_each(open_one, name):
 def test_a_background_is_heard_in_style_level_and_noise(open_one, name):
     one, mask = open_one(name), demo_masks(1, 128)[0]
     random = np.random.default_rng(0)
-    shown = Backdrop(random.normal(2.0, 3.0, (128, 128)).astype(np.float32))
-    plain, styled = (one.generate([mask], [5], sky=Sky(rms=RMS), backdrops=[b])[0] for b in (None, shown))
+    shown = BackgroundImage(random.normal(2.0, 3.0, (128, 128)).astype(np.float32))
+    plain, styled = (one.generate([mask], [5], observation=SKY, backgrounds=[b])[0] for b in (None, shown))
     level, rms = background_rms(styled.image, mask > 0)
     assert rms == pytest.approx(3 * RMS, rel=0.05)
     assert level == pytest.approx(2 * RMS + styled.background, abs=0.3 * RMS)
@@ -101,7 +102,7 @@ def test_without_conditions_there_are_no_masks(open_one, name):
 def test_what_needs_masks_is_given_some(open_one):
     with pytest.raises(InputError, match="SPADE draws from masks: give some"):
         open_one("spade").generate([np.zeros((128, 128), np.uint8)], [0], unconditional=True)
-    with pytest.raises(InputError, match="mask 0 has 64 x 64 pixels; SPADE draws 128 x 128"):
+    with pytest.raises(InputError, match="the mask has 64 x 64 pixels; SPADE draws 128 x 128"):
         open_one("spade").generate(demo_masks(1, 64), [0])
 
 
@@ -110,7 +111,7 @@ def test_peaks_that_are_asked_for_are_said_to_be_of_no_use(open_one):
     peaks = [[20.0] * len(mask_to_objects(mask))]
     with pytest.warns(UserWarning, match="INADE knows no peaks; those asked for are not used"):
         open_one("inade").generate([mask], [0], peaks=peaks)
-    (exact,) = open_one("inade").generate([mask], [0], peaks=peaks, exact=True, sky=Sky(rms=RMS))
+    (exact,) = open_one("inade").generate([mask], [0], peaks=peaks, rescale_peaks=True, observation=SKY)
     for one in mask_to_objects(mask):
         values = (exact.image - exact.background)[one.slices][one.stamp]
         assert values.max() == pytest.approx(20.0 * RMS, rel=0.02)

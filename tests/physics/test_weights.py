@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from radiff.generate import Generator, Sky
+from radiff.generate import Generator, Observation
 from radiff.generate.flux import fluxes
 from radiff.masks import mask_to_objects
 
@@ -46,7 +46,8 @@ def test_peaks_from_5_to_1000_rms(generator, asked, radius):
     objects = mask_to_objects(mask)
     wanted = [[asked] * 4]
     near, exact = (
-        generator.generate([mask], [3], sky=Sky(rms=2e-4), peaks=wanted, exact=exact)[0] for exact in (False, True)
+        generator.generate([mask], [3], observation=Observation(rms=2e-4), peaks=wanted, rescale_peaks=exact)[0]
+        for exact in (False, True)
     )
     ratios = np.array(fluxes(near.image / 2e-4, objects)) / asked
     assert np.median(ratios) == pytest.approx(1.0, abs=0.05)
@@ -76,7 +77,7 @@ def test_one_huge_radio_galaxy(generator):
 
 def test_an_empty_mask_is_noise(generator):
     """Many fields together have the rms asked for; one has few beams across its stripes, and scatters by 3 %."""
-    made = generator.generate([np.zeros((128, 128), np.uint8)] * 64, range(64), sky=Sky(rms=3e-4))
+    made = generator.generate([np.zeros((128, 128), np.uint8)] * 64, range(64), observation=Observation(rms=3e-4))
     rms = np.array([cutout.image.std() for cutout in made]) / 3e-4
     assert np.sqrt((rms**2).mean()) == pytest.approx(1.0, abs=0.02)
     assert np.abs(rms - 1).max() < 0.15
@@ -87,10 +88,14 @@ def test_an_empty_mask_is_noise(generator):
 def test_a_seed_gives_the_same_at_batches_of_1_3_and_8(generator):
     masks = [galaxy(), *[np.zeros((128, 128), np.uint8)] * 2] * 2 + [galaxy()] * 2
     whole, *others = (
-        np.stack([c.image for c in generator.generate(masks, range(8), sky=Sky(rms=1.0), batch_size=size)])
+        np.stack(
+            [c.image for c in generator.generate(masks, range(8), observation=Observation(rms=1.0), batch_size=size)]
+        )
         for size in (8, 3, 1)
     )
-    again = np.stack([c.image for c in generator.generate(masks, range(8), sky=Sky(rms=1.0), batch_size=8)])
+    again = np.stack(
+        [c.image for c in generator.generate(masks, range(8), observation=Observation(rms=1.0), batch_size=8)]
+    )
     np.testing.assert_array_equal(again, whole)
     for other in others:
         np.testing.assert_allclose(other, whole, rtol=1e-3, atol=2e-3)

@@ -91,7 +91,7 @@ def judge(
     options: GateOptions,
     segment: Segment | None = None,
     beam: float = 3.0,
-    backdrop: NDArray[np.floating] | None = None,
+    background: NDArray[np.floating] | None = None,
 ) -> Verdict:
     """Hold a generated cutout against what was asked.
 
@@ -106,7 +106,7 @@ def judge(
         Cutout to class mask (ny, nx).
     beam : float
         FWHM, pixels.
-    backdrop : (ny, nx), optional
+    background : (ny, nx), optional
         The background that was shown, in units of its rms: what stands out of it may stand out of the image, such as
         sidelobes that are no objects of the mask.
     """
@@ -124,7 +124,7 @@ def judge(
         reason = PEAK
     elif _any_below(iou, options.least_iou, peaks):
         reason = SHAPE
-    elif options.extra and any(_unasked(islands[k], backdrop) for k in free):
+    elif options.extra and any(_unasked(islands[k], background) for k in free):
         reason = EXTRA
     elif _any_below(seen, options.segmenter_iou, peaks):
         reason = SEGMENTER
@@ -174,11 +174,11 @@ def _iou(one: Pixels, other: Pixels) -> float:
     return float((one & other).sum()) / union if union else 0.0
 
 
-def _unasked(island: SourceObject, backdrop: NDArray[np.floating] | None) -> bool:
+def _unasked(island: SourceObject, background: NDArray[np.floating] | None) -> bool:
     """Whether an island is clearly more than noise and than what the background shows there."""
     if island.info["peak_snr"] < CLEAR:
         return False
-    shown = 0.0 if backdrop is None else float(backdrop[island.slices][island.stamp].max())
+    shown = 0.0 if background is None else float(background[island.slices][island.stamp].max())
     return shown < AnnotateOptions().seed_snr
 
 

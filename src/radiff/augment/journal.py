@@ -88,9 +88,12 @@ class Journal:
         try:
             with path.open(encoding="utf-8") as stream:
                 first = json.loads(stream.readline())
-            return first["settings"] if isinstance(first["settings"], dict) else None
+            settings = first["settings"] if isinstance(first["settings"], dict) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        if settings is not None and "detail" in settings:  # its name in 0.1
+            settings["background_strength"] = settings.pop("detail")
+        return settings
 
     def _read(self) -> None:
         old = self.settings_of(self.path)

@@ -21,7 +21,7 @@ from radiff.data.collection import Row, write_pair
 from radiff.data.messages import collected_warnings
 from radiff.errors import InputError
 from radiff.files import make_folder, write_json
-from radiff.generate import EDGE_SNR, Backdrop, Generator, Sky
+from radiff.generate import EDGE_SNR, BackgroundImage, Generator, ImageSpec
 from radiff.masks import CLASSES, Annotation, SourceObject, objects_to_mask, write_yolo
 from radiff.models.io import read_manifest
 from radiff.parallel import progress_bar
@@ -47,8 +47,8 @@ class AugmentOptions:
         See `radiff.augment.peaks.PeakTable.draw`.
     background : bool
         Show the generator the background of a real cutout; else it makes noise as it finds likely.
-    detail : float, optional
-        How much of it is kept, `radiff.generate.Sampling`.
+    background_strength : float, optional
+        How much of it is kept, `radiff.generate.GenerateOptions`.
     num_steps : int, optional
     balance : bool
         Ask for the classes that the set has least of.
@@ -64,7 +64,7 @@ class AugmentOptions:
     sample: str = "synthetic"
     peak_snr: Spread = "real"
     background: bool = True
-    detail: float | None = None
+    background_strength: float | None = None
     num_steps: int | None = None
     balance: bool = False
     most: float = 3.0
@@ -205,10 +205,10 @@ class _Work:
         numbers = list(range(first, first + options.batch_size))
         plans = self.masks.draw(numbers, self._need(journal.rows))
         peaks = [self._peaks(plan, number) for plan, number in zip(plans, numbers, strict=True)]
-        backdrops = self._backdrops(plans, numbers)
-        cutouts = self._generate(plans, peaks, numbers, backdrops)
+        backgrounds = self._backgrounds(plans, numbers)
+        cutouts = self._generate(plans, peaks, numbers, backgrounds)
         count, done = len(journal.rows), []
-        for number, plan, asked, shown, cutout in zip(numbers, plans, peaks, backdrops, cutouts, strict=True):
+        for number, plan, asked, shown, cutout in zip(numbers, plans, peaks, backgrounds, cutouts, strict=True):
             seed = options.seed + number
             if count >= options.number:
                 done.append(Attempt(number, seed, SURPLUS))
@@ -238,10 +238,10 @@ class _Work:
         random = random_of(self.options.seed, number, 3)
         return self.table.draw(plan.objects, self.real.images[plan.sky].beam_area, random, self.options.peak_snr)
 
-    def _backdrops(self, plans: list[Blueprint], numbers: list[int]) -> list[Backdrop | None]:
+    def _backgrounds(self, plans: list[Blueprint], numbers: list[int]) -> list[BackgroundImage | None]:
         if not self.options.background:
             return [None] * len(plans)
-        files = [self.real.backdrop(p.backdrop, self.options.seed + n) for p, n in zip(plans, numbers, strict=True)]
+        files = [self.real.background(p.background, self.options.seed + n) for p, n in zip(plans, numbers, strict=True)]
         with collected_warnings():  # of headers: told when the collection was made
             return [one.load() for one in files]
 
@@ -250,23 +250,30 @@ class _Work:
         plans: list[Blueprint],
         peaks: list[tuple[float, ...]],
         numbers: list[int],
-        backdrops: list[Backdrop | None],
+        backgrounds: list[BackgroundImage | None],
     ) -> Iterator[Cutout]:
         options = self.options
-        skies: list[Sky] = [self.real.sky(plan.sky) for plan in plans]
+        specs = [
+            ImageSpec(
+                mask_of(plan.objects, plan.shape),
+                options.seed + number,
+                plan.objects,
+                self.real.observation(plan.sky),
+                asked,
+                background=background,
+                beam=self.real.images[plan.sky].beam,
+                # labels that are found on the image follow its edges; those asked for need edges that follow them
+                isophote=EDGE_SNR if options.gate.labels == "asked" else 0.0,
+            )
+            for plan, number, asked, background in zip(plans, numbers, peaks, backgrounds, strict=True)
+        ]
         return self.generator.iterate(
-            [mask_of(plan.objects, plan.shape) for plan in plans],
-            [options.seed + n for n in numbers],
-            sky=skies,
-            peaks=peaks,
-            backdrops=backdrops,
-            beams=[self.real.images[plan.sky].beam for plan in plans],
-            objects=[plan.objects for plan in plans],
-            # labels that are found on the image follow its edges; those asked for need edges that follow them
-            edges=[EDGE_SNR if options.gate.labels == "asked" else 0.0] * len(plans),
-            detail=options.detail,
-            num_steps=options.num_steps,
-            batch_size=options.batch_size,
+            specs,
+            self.generator.options(
+                background_strength=options.background_strength,
+                num_steps=options.num_steps,
+                batch_size=options.batch_size,
+            ),
         )
 
     def _write(self, name: str, cutout: Cutout, plan: Blueprint, objects: list[SourceObject]) -> Row:

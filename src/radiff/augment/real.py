@@ -12,7 +12,7 @@ import numpy as np
 from radiff.data.collection import Collection, Row
 from radiff.data.pack import beam_pixels
 from radiff.errors import InputError
-from radiff.generate import BackdropFile, Sky
+from radiff.generate import BackgroundFile, Observation
 from radiff.masks import CLASSES, SourceObject
 from radiff.masks.classes import COMPACT, EXTENDED, SPURIOUS
 from radiff.parallel import Failure, run_parallel
@@ -107,17 +107,17 @@ class RealImages:
     def __len__(self) -> int:
         return len(self.images)
 
-    def sky(self, index: int) -> Sky:
+    def observation(self, index: int) -> Observation:
         """Noise, level, beam and WCS of image `index`."""
         row = self.images[index].row
         cutout = Collection(self.root, [row]).image(0)
-        return Sky.like(cutout, row.rms, row.background)
+        return Observation.like(cutout, row.rms, row.background)
 
-    def backdrop(self, index: int, seed: int) -> BackdropFile:
+    def background(self, index: int, seed: int) -> BackgroundFile:
         """Image `index` without its sources, as a background."""
         row = self.images[index].row
         annotation = self.root / row.annotation if row.annotation else None
-        return BackdropFile(self.root / row.image, annotation, "other", seed)
+        return BackgroundFile(self.root / row.image, annotation, "other", seed)
 
     def counts(self) -> dict[int, int]:
         """Objects of each class."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from radiff.augment.real import SOURCES, RealImages, class_names
 from radiff.errors import InputError
-from radiff.generate import read_requests
+from radiff.generate import read_specs
 from radiff.generate.masks import MaskMaker
 from radiff.masks import SourceObject
 from radiff.masks.compose import compose_masks
@@ -34,7 +34,7 @@ class Blueprint:
     shape : (ny, nx)
     sky : int
         Index of the real image whose noise, beam and WCS are taken.
-    backdrop : int
+    background : int
         Index of the real image whose background is taken.
     source : str
         Where the mask is from, for the index.
@@ -43,7 +43,7 @@ class Blueprint:
     objects: list[SourceObject]
     shape: tuple[int, int]
     sky: int
-    backdrop: int
+    background: int
     source: str
 
 
@@ -114,8 +114,8 @@ class RealMasks:
         random = random_of(self.seed, attempt, 2)
         index = int(self.order[self._place(attempt, need, random)])
         image = self.real.images[index]
-        backdrop = index if self.background == "self-masked" else other_sky(self.real, index, random)
-        return Blueprint(image.objects, (image.row.ny, image.row.nx), index, backdrop, image.row.image)
+        background = index if self.background == "self-masked" else other_sky(self.real, index, random)
+        return Blueprint(image.objects, (image.row.ny, image.row.nx), index, background, image.row.image)
 
     def _place(self, attempt: int, need: Need, random: np.random.Generator) -> int:
         if not self.chosen:
@@ -277,27 +277,27 @@ class MaskFiles:
     Parameters
     ----------
     paths : sequence of path
-        As of `radiff.generate.read_requests`.
+        As of `radiff.generate.read_specs`.
     """
 
     def __init__(
         self, real: RealImages, paths: Sequence[str | os.PathLike[str]], classes: Sequence[int], seed: int = 0
     ) -> None:
-        found, failures = read_requests(paths)
+        found, failures = read_specs(paths)
         if failures:
             raise failures[0]
-        kept = [(one, [o for o in one.sources if o.class_value in classes]) for one in found]
+        kept = [(one, [o for o in one.objects if o.class_value in classes]) for one in found]
         self.masks = [(one, objects) for one, objects in kept if objects]
         if not self.masks:
             raise InputError(f"no mask holds {class_names(classes)}", Path(paths[0]))
         self.real, self.seed = real, seed
         self.skies: dict[tuple[int, int], list[int]] = {}
-        for request, _ in self.masks:
-            ny, nx = request.mask.shape
+        for spec, _ in self.masks:
+            ny, nx = spec.shape
             alike = [k for k, one in enumerate(real.images) if (one.row.ny, one.row.nx) == (ny, nx)]
             if not alike:
                 text = f"is of {nx} x {ny} pixels; no train cutout is, whose background it could have"
-                raise InputError(text, request.path or request.name)
+                raise InputError(text, spec.path or spec.name)
             self.skies[ny, nx] = alike
 
     def __len__(self) -> int:
@@ -308,8 +308,7 @@ class MaskFiles:
         return [self._one(attempt) for attempt in attempts]
 
     def _one(self, attempt: int) -> Blueprint:
-        request, objects = self.masks[attempt % len(self.masks)]
-        shape = (request.mask.shape[0], request.mask.shape[1])
-        index = int(random_of(self.seed, attempt, 2).choice(self.skies[shape]))
+        spec, objects = self.masks[attempt % len(self.masks)]
+        index = int(random_of(self.seed, attempt, 2).choice(self.skies[spec.shape]))
         clean = [replace(one, info={}) for one in objects]
-        return Blueprint(clean, shape, index, index, request.source or request.name)
+        return Blueprint(clean, spec.shape, index, index, spec.source or spec.name)

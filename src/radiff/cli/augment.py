@@ -37,7 +37,9 @@ def augment(
     background: Annotated[
         str, typer.Option(help="other: another cutout's; self-masked: the mask's own (real masks); none.")
     ] = "other",
-    detail: Annotated[float | None, typer.Option(min=0, max=1, help="How much of a background is kept.")] = None,
+    background_strength: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How much of a background is kept.")
+    ] = None,
     weights: Annotated[str, typer.Option(help="Weights of the generator: a folder, hub id, or 'default'.")] = "default",
     mask_weights: Annotated[str, typer.Option(help="Weights of the mask model, for --masks model.")] = "default",
     segmenter: Annotated[str, typer.Option(help="Weights of the segmenter of the gate, or 'none'.")] = "default",
@@ -97,7 +99,7 @@ def augment(
         labels,
     )
     options = room.AugmentOptions(
-        total, seed, sample, spread, background != "none", detail, steps, balance, 3.0, batch_size, rules
+        total, seed, sample, spread, background != "none", background_strength, steps, balance, 3.0, batch_size, rules
     )
     kept = room.Journal.settings_of(output / sample / room.JOURNAL)
     if kept is not None and precision == "auto":

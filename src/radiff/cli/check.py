@@ -68,7 +68,7 @@ def control(
     guidance: Annotated[
         list[str] | None, typer.Option(help="How strongly a condition is followed, e.g. mask=1.5; repeat.")
     ] = None,
-    detail: Annotated[
+    background_strength: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="How much of the background is kept; default: that of the weights."),
     ] = None,
@@ -81,7 +81,7 @@ def control(
 
     Every cutout is asked for again: its mask, rms, beam, the real peak of each object, and the background chosen.
     Printed are, of all cutouts and of each survey: noise rms (clipped, and plain standard deviation) and noise power in
-    eight bands over those asked for; fluxes over those asked for, as sampled and in exact mode; mean signal-to-noise
+    eight bands over those asked for; fluxes over those asked for, as sampled and rescaled; mean signal-to-noise
     inside and outside the objects by class; and, of masks of compact sources made for beams of 2 to 8 pixels, the
     fitted widths over the beam, beside those of real sources. Each figure with a target is judged; the exit code is 0
     either way.
@@ -92,7 +92,7 @@ def control(
     from radiff.cli.generate import parse_guidance
     from radiff.data.collection import Collection
     from radiff.files import write_json
-    from radiff.generate import Generator, bring_to_flux
+    from radiff.generate import Generator, rescale_fluxes
     from radiff.generate.orders import drawer
 
     if samples not in ("native", "all"):
@@ -107,10 +107,10 @@ def control(
         num_steps=steps,
         sampler=sampler,
         guidance=scales,
-        detail=detail,
+        background_strength=background_strength,
         batch_size=batch_size,
     )
-    figures, made = evaluate.control(chosen, reference, draw, bring_to_flux, background, seed)
+    figures, made = evaluate.control(chosen, reference, draw, rescale_fluxes, background, seed)
     print("\n".join(evaluate.control_lines(figures)))
     if json_file is not None:
         write_json(json_file, figures)

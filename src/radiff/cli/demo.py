@@ -25,7 +25,7 @@ def demo(
     Each object is asked for a peak of its own, drawn at random (compact sources 6 to 200 times the noise). Needs no
     data and no network. Writes FITS images in Jy/beam with WCS and beam, their masks, and quicklook.png.
     """
-    from radiff.generate import Generator, Request, Sky, arguments, draw_quicklook, write_generated
+    from radiff.generate import Generator, ImageSpec, draw_quicklook, write_generated
     from radiff.masks.draw import demo_masks, demo_peaks
     from radiff.parallel import track
 
@@ -33,12 +33,12 @@ def demo(
     generator = Generator(weights)
     say(f"weights {generator.folder.name}, {generator.defaults.num_steps} steps of {generator.defaults.sampler}")
     masks = demo_masks(number, seed=seed)
-    requests = [
-        Request(f"demo{k}", mask, Sky(), seed=seed + k, peaks=tuple(demo_peaks(mask, seed + k)))
+    specs = [
+        ImageSpec(mask, seed + k, peaks=tuple(demo_peaks(mask, seed + k)), name=f"demo{k}")
         for k, mask in enumerate(masks)
     ]
-    cutouts = generator.iterate(**arguments(requests), batch_size=4)
-    made = zip(requests, track(cutouts, "generating", number), strict=True)
+    cutouts = generator.iterate(specs, generator.options(batch_size=4))
+    made = zip(specs, track(cutouts, "generating", number), strict=True)
     rows = write_generated(output, made, sample="demo")
     picture = draw_quicklook(output / "quicklook.png", output, rows)
     say(f"{len(rows)} images in {time.perf_counter() - start:.1f} s")

@@ -35,7 +35,7 @@ def backgrounds(
     guidance: Annotated[
         list[str] | None, typer.Option(help="How strongly a condition is followed, e.g. background=1.5; repeat.")
     ] = None,
-    detail: Annotated[
+    background_strength: Annotated[
         float | None, typer.Option(min=0, max=1, help="How much of the background is kept; default: of the weights.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -63,7 +63,8 @@ def backgrounds(
         samples = simulated_samples(max(10, 2 * rows), seed=seed)
     else:
         samples = evaluate.Samples.read(Collection.open(collection), split)
-    draw = drawer(Generator(weights, device), num_steps=steps, sampler=sampler, guidance=scales, detail=detail)
+    options = {"sampler": sampler, "guidance": scales, "background_strength": background_strength}
+    draw = drawer(Generator(weights, device), num_steps=steps, **options)
     make_folder(output)
     print(figure7(output / "figure7.png", samples, draw, rows, seed, "made image" if made else "real image"))
     print(figure8(output / "figure8.png", samples, draw, max(1, rows // 2), seed=seed))

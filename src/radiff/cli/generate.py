@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -59,7 +59,7 @@ def generate(
         str,
         typer.Option(help="Isophote of the masks' edges, in rms, that is held; off; auto: as annotations say."),
     ] = "auto",
-    detail: Annotated[
+    background_strength: Annotated[
         float | None,
         typer.Option(
             min=0,
@@ -72,10 +72,14 @@ def generate(
         typer.Option(help="Peak asked of every object, in units of the rms: 20, 5:100 (drawn), or real (its own)."),
     ] = None,
     flux: Annotated[float | None, typer.Option(help="Integrated flux of every object, Jy, exactly.")] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Bring every peak asked for to exactly that.")] = False,
-    steer: Annotated[
+    rescale_peaks: Annotated[
+        bool, typer.Option("--rescale-peaks", help="Bring every peak asked for to exactly that.")
+    ] = False,
+    peak_projection: Annotated[
         bool | None,
-        typer.Option("--steer/--no-steer", help="Bring peaks to what is asked while sampling; default: on."),
+        typer.Option(
+            "--peak-projection/--no-peak-projection", help="Bring peaks to what is asked while sampling; default: on."
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps; default: that of the weights.")] = None,
     sampler: Annotated[
@@ -110,7 +114,7 @@ def generate(
     \b
     Examples:
       radiff generate collection --split val --limit 50 -o synthetic --seed 1
-      radiff generate collection --split val --background self-masked --peak-snr real --exact -o synthetic
+      radiff generate collection --split val --background self-masked --peak-snr real --rescale-peaks -o synthetic
       radiff generate masks/ --noise mymap.fits --like mymap.fits --peak-snr 5:100 -o synthetic
     """
     from radiff import generate as room
@@ -120,18 +124,18 @@ def generate(
     from radiff.sky.noise_source import open_noise
 
     shown = background != "none" or bool(background_from)
-    for name, given in (("--detail", detail is not None), ("--keep-noise", keep_noise)):
+    for name, given in (("--background-strength", background_strength is not None), ("--keep-noise", keep_noise)):
         if given and not shown:
             raise InputError(f"{name} is of a background image, and there is none: add --background or leave it out")
     if noise is not None and shown:
         raise InputError("--noise and a background image both say what the noise is like; leave one of them out")
     edge = parse_edges(edges)
     own = asked_beam(beam, None)
-    sky = None if like is None else room.Sky.like(read_cutout(like))
+    observation = None if like is None else room.Observation.like(read_cutout(like))
     if unconditional:
-        found, failures = room.empty_requests(unconditional, size), list[InputError]()
+        found, failures = room.empty_specs(unconditional, size), list[InputError]()
     else:
-        found, failures = room.read_requests(masks or [], split, limit)
+        found, failures = room.read_specs(masks or [], split, limit)
     total = len(found) + len(failures)
     asked_peak = None if peak_snr is None else parse_peak(peak_snr)
     scales = parse_guidance(guidance)
@@ -139,35 +143,36 @@ def generate(
         raise InputError(f"--background {background}: there are none, {', '.join(room.MODES)}")
     if background_from and background not in ("none", "other"):
         raise InputError(f"--background {background} takes the mask's own image; leave out --background-from")
-    if exact and asked_peak is None:
-        raise InputError("--exact brings peaks to what is asked, and none is: add --peak-snr, or leave out --exact")
-    backgrounds = room.find_backdrops(background_from, None) if background_from else None
+    if rescale_peaks and asked_peak is None:
+        raise InputError("--rescale-peaks brings peaks to what is asked, and none is: add --peak-snr or leave it out")
+    backgrounds = room.find_backgrounds(background_from, None) if background_from else None
     generator = open_generator(weights, device, precision, backend)
     good, misfits = room.fitting(found, generator.check_mask)
     failures += misfits
-    requests = room.prepare_requests(good, seed, per_mask, sky, rms, own, asked_peak, flux)
+    specs = room.prepare_specs(good, seed, per_mask, observation, rms, own, asked_peak, flux)
     if shown:
-        requests = room.add_backdrops(requests, background, backgrounds)
+        specs = room.add_backgrounds(specs, background, backgrounds)
     if noise is not None:
-        like_sky = requests[0].sky if requests else room.Sky()
-        source = open_noise(noise, say, like_sky.beam, like_sky.pixel_scale)
-        requests = room.with_noise(requests, source, own_beam=own is None and like is None, own_rms=rms is None)
-    options: dict[str, Any] = {
-        "sampler": sampler,
-        "num_steps": steps,
-        "guidance": scales,
-        "detail": detail,
-        "steer_peaks": steer,
-        "keep_noise": keep_noise,
-        "edge_snr": edge,
-        "exact": exact,
-        "unconditional": bool(unconditional),
-    }
-    left, kept = room.already_made(output, requests, generator.made_with(**options)) if resume else (requests, [])
-    cutouts = generator.iterate(**room.arguments(left), batch_size=batch_size, **options)
+        first = specs[0].observation if specs else room.Observation()
+        source = open_noise(noise, say, first.beam, first.pixel_scale)
+        specs = room.with_noise(specs, source, own_beam=own is None and like is None, own_rms=rms is None)
+    options = generator.options(
+        sampler=sampler,
+        num_steps=steps,
+        guidance=scales,
+        background_strength=background_strength,
+        peak_projection=peak_projection,
+        keep_noise=keep_noise,
+        edge_snr=edge,
+        rescale_peaks=rescale_peaks,
+        unconditional=bool(unconditional),
+        batch_size=batch_size,
+    )
+    left, kept = room.already_made(output, specs, generator.made_with(options)) if resume else (specs, [])
+    cutouts = generator.iterate(left, options)
     if dry_run:
         print(f"would make {len(left)} images ({len(kept)} are made already) into {output}; nothing was written")
-    elif requests:
+    elif specs:
         made = zip(left, track(cutouts, "generating", len(left)), strict=True)
         rows = room.write_generated(output, made, kept=kept)
         print(f"{len(rows)} images in {output}")

@@ -46,6 +46,12 @@ VERBS: tuple[tuple[str, str, str], ...] = (
 
 # Former names: they work, and stand in no list.
 ALIASES: tuple[tuple[str, str], ...] = (("background", "noise"),)
+FORMER_OPTIONS: dict[str, str] = {
+    "--detail": "--background-strength",
+    "--steer": "--peak-projection",
+    "--no-steer": "--no-peak-projection",
+    "--exact": "--rescale-peaks",
+}
 
 
 class LazyGroup(TyperGroup):
@@ -64,13 +70,19 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, stub, rest = super().resolve_command(ctx, args)
-        return name, stub if name is None else load_verb(name, self.modules[name]), rest
+        return name, stub if name is None else load_verb(name, self.modules[name]), [present_name(one) for one in rest]
 
     def invoke(self, ctx: Any) -> Any:
         with handled():
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
+
+
+def present_name(argument: str) -> str:
+    """An argument with an option's former name brought to the present one."""
+    option, sign, value = argument.partition("=")
+    return FORMER_OPTIONS.get(option, option) + sign + value
 
 
 def load_verb(verb: str, module: str) -> Any:

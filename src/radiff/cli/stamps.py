@@ -90,24 +90,18 @@ def stamps(
 
 
 def stamp_drawer(generator: "Generator", **options: Any) -> "Draw":
-    """What draws `StampOrder`s with `generator`; `options` as of `Generator.iterate`."""
-    from radiff.generate import Sky
+    """What draws `StampOrder`s with `generator`; `options` as of `GenerateOptions`."""
+    from radiff.generate import ImageSpec, Observation
     from radiff.masks import SourceObject
 
+    chosen = generator.options(**options)
+
+    def spec(order: "StampOrder") -> "ImageSpec":
+        one = SourceObject.from_pixels("S1", int(order.mask.max()), order.mask)
+        return ImageSpec(order.mask, order.seed, [one], Observation(rms=1.0), [order.peak], beam=order.beam)
+
     def draw(orders: "Sequence[StampOrder]") -> "Iterator[Image]":
-        objects = [[SourceObject.from_pixels("S1", int(order.mask.max()), order.mask)] for order in orders]
-        return (
-            cutout.image
-            for cutout in generator.iterate(
-                [order.mask for order in orders],
-                [order.seed for order in orders],
-                sky=Sky(rms=1.0),
-                peaks=[[order.peak] for order in orders],
-                objects=objects,
-                beams=[order.beam for order in orders],
-                **options,
-            )
-        )
+        return (cutout.image for cutout in generator.iterate([spec(order) for order in orders], chosen))
 
     return draw
 
@@ -140,16 +134,16 @@ def _objects(
     masks: list[Path], classes: list[int], number: int, split: str | None, limit: int | None
 ) -> "tuple[list[tuple[SourceObject, float | None, str]], bool]":
     """The first `number` whole objects of each class in the first `limit` masks; whether there are so many."""
-    from radiff.generate import read_requests
+    from radiff.generate import read_specs
 
-    requests, failures = read_requests(masks, split, limit)
+    specs, failures = read_specs(masks, split, limit)
     left = Counter(dict.fromkeys(classes, number))
     chosen = []
-    for request in requests:
-        for one in request.sources:
-            if left[one.class_value] > 0 and not one.touches_edge((request.mask.shape[0], request.mask.shape[1])):
+    for spec in specs:
+        for one in spec.objects:
+            if left[one.class_value] > 0 and not one.touches_edge(spec.shape):
                 left[one.class_value] -= 1
-                chosen.append((one, request.sky.beam_pixels if request.image else None, f"{request.name} {one.name}"))
+                chosen.append((one, spec.observation.beam_pixels if spec.image else None, f"{spec.name} {one.name}"))
     complete = not any(left.values())
     for failure in failures if complete or limit is None else []:
         say(f"warning: {failure}")

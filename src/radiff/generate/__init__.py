@@ -1,50 +1,56 @@
-"""Masks in, calibrated cutouts out: the pipeline, what is asked of it, and its files."""
+"""Masks in, calibrated cutouts out: what is to be made, the generator, and its files."""
 
-from radiff.generate.backdrop import MODES, Backdrop, BackdropFile, others
+from radiff.data.background import MODES, BackgroundFile, BackgroundImage, others
+from radiff.data.observation import Observation
+from radiff.data.spec import ImageSpec, make_specs
 from radiff.generate.denoising import Guidance
 from radiff.generate.edges import EDGE_SNR
-from radiff.generate.flux import bring_to_flux
-from radiff.generate.noise import with_noise
+from radiff.generate.flux import rescale_fluxes
+from radiff.generate.noise import measure_noise, with_noise
+from radiff.generate.options import GenerateOptions
 from radiff.generate.pictures import draw_quicklook
-from radiff.generate.pipeline import Generator, Sampling
-from radiff.generate.requests import (
-    Request,
-    add_backdrops,
-    arguments,
+from radiff.generate.pipeline import Generator
+from radiff.generate.reading import (
+    add_backgrounds,
     draw_peaks,
-    empty_requests,
-    find_backdrops,
+    empty_specs,
+    find_backgrounds,
     fitting,
-    prepare_requests,
-    read_requests,
+    prepare_specs,
+    read_specs,
 )
 from radiff.generate.results import already_made, write_generated
-from radiff.generate.sky import Sky, measure_noise, peaks_image
+from radiff.generate.windows import peaks_image
+
+Sky, Backdrop, bring_to_flux = Observation, BackgroundImage, rescale_fluxes  # their names in 0.1
 
 __all__ = [
     "EDGE_SNR",
     "MODES",
     "Backdrop",
-    "BackdropFile",
+    "BackgroundFile",
+    "BackgroundImage",
+    "GenerateOptions",
     "Generator",
     "Guidance",
-    "Request",
-    "Sampling",
+    "ImageSpec",
+    "Observation",
     "Sky",
-    "add_backdrops",
+    "add_backgrounds",
     "already_made",
-    "arguments",
     "bring_to_flux",
     "draw_peaks",
     "draw_quicklook",
-    "empty_requests",
-    "find_backdrops",
+    "empty_specs",
+    "find_backgrounds",
     "fitting",
+    "make_specs",
     "measure_noise",
     "others",
     "peaks_image",
-    "prepare_requests",
-    "read_requests",
+    "prepare_specs",
+    "read_specs",
+    "rescale_fluxes",
     "with_noise",
     "write_generated",
 ]

@@ -29,7 +29,7 @@ SMOOTH = 1.5
 Values = NDArray[np.float64]
 
 
-def bring_to_flux(
+def rescale_fluxes(
     image: NDArray[np.floating],
     objects: Sequence[SourceObject],
     wanted: Sequence[float | None],
@@ -91,7 +91,7 @@ def bring_to_flux(
 def fluxes(
     image: NDArray[np.floating], objects: Sequence[SourceObject], kind: str = "peak", beam_area: float = 1.0
 ) -> list[float]:
-    """Flux of each object as `bring_to_flux` counts it; NaN where an object has no pixel of its own."""
+    """Flux of each object as `rescale_fluxes` counts it; NaN where an object has no pixel of its own."""
     owners = objects_to_labels(objects, (image.shape[0], image.shape[1]))
     found = []
     for number, item in enumerate(objects, start=1):

@@ -1,8 +1,8 @@
-"""Jobs to signal-to-noise images: the networks of a weights folder, loaded and sampled. Knows no units and no files."""
+"""Image specifications to signal-to-noise images by the networks of a weights folder. Knows no units and no files."""
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -11,19 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from radiff.data.background import BackgroundImage
 from radiff.data.pack import peak_code
 from radiff.data.scaling import make_scaling
+from radiff.data.spec import ImageSpec
 from radiff.diffusion.objectives import DiffusionConfig, Objective
 from radiff.diffusion.sampling import SAMPLERS, Steps, initial_noise, null_response, sample
 from radiff.errors import InputError
-from radiff.generate.backdrop import Backdrop
 from radiff.generate.denoising import Guidance, make_denoiser, peak_projected
-from radiff.generate.jobs import Job, Sampling, noises
+from radiff.generate.noise import measure_noise
+from radiff.generate.options import FORMER, GenerateOptions
 from radiff.generate.peak_projection import PeakProjection
 from radiff.generate.regions import Region, whole
-from radiff.generate.sky import peaks_image
 from radiff.generate.sky_drawing import draw_sky
-from radiff.generate.windows import Window
+from radiff.generate.windows import Window, peaks_image
 from radiff.models.conditions import Conditions, condition_planes, noise_augmented, shape_code
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
 from radiff.models.openvino import OpenVinoDenoiser, choose_backend
@@ -49,7 +50,7 @@ class Networks:
         The denoiser is None where the folder has none.
     scaling : Scaling
     objective : Objective
-    defaults : Sampling
+    defaults : GenerateOptions
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Networks:
         try:
             self.scaling = make_scaling(**self.manifest["scaling"])
             self.objective = Objective(DiffusionConfig(**self.manifest.get("diffusion", {})))
-            self.defaults = self._sampling(self.manifest.get("sampling", {}))
+            self.defaults = self._defaults(self.manifest.get("sampling", {}))
         except (KeyError, TypeError, ValueError) as error:
             text = f"its radiff.json is not of this version of radiff ({error}); copy the folder again or update radiff"
             raise InputError(text, self.folder) from error
@@ -90,25 +91,26 @@ class Networks:
         """What diffusion starts from: ``sky``, noise of the sky's own spectrum, or ``white``."""
         return str(self.manifest.get("prior", {}).get("name", "white"))
 
-    def _sampling(self, known: dict[str, Any]) -> Sampling:
+    def _defaults(self, known: dict[str, Any]) -> GenerateOptions:
         """What the weights say of sampling, and our own defaults for the rest."""
-        chosen: dict[str, Any] = {"sampler": "euler", "num_steps": 16, "detail": 0.7} | known
-        return Sampling(**(chosen | {"guidance": Guidance(**known.get("guidance", {}))}))
+        chosen = {FORMER.get(name, name): value for name, value in known.items()}
+        return GenerateOptions(**(chosen | {"guidance": Guidance(**known.get("guidance", {}))}))
 
-    def choose_sampling(self, asked: Mapping[str, Any]) -> Sampling:
-        """The weights' own `Sampling` with what is asked for in its place; None leaves a field as it is.
+    def options(self, **given: Any) -> GenerateOptions:
+        """The weights' own `GenerateOptions` with what is given in its place; None leaves a field as it is.
 
         Raises
         ------
         InputError
             Where a name or a sampler is not known, or a value is out of range.
         """
-        names = [one.name for one in fields(Sampling)]
-        for name in asked:
+        names = [one.name for one in fields(GenerateOptions)]
+        given = {FORMER.get(name, name): value for name, value in given.items() if value is not None}
+        for name in given:
             if name not in names:
-                raise InputError(f"{name!r} is no option of sampling; there are: {', '.join(names)}")
-        chosen = replace(self.defaults, **{name: value for name, value in asked.items() if value is not None})
-        chosen = replace(chosen, steer_peaks=chosen.steer_peaks and self.scaling.invertible)
+                raise InputError(f"{name!r} is no option of generating; there are: {', '.join(names)}")
+        chosen = replace(self.defaults, **given)
+        chosen = replace(chosen, peak_projection=chosen.peak_projection and self.scaling.invertible)
         if chosen.sampler not in SAMPLERS:
             raise InputError(f"{chosen.sampler!r} is no sampler; there are: {', '.join(SAMPLERS)}")
         if self.prior == "sky" and chosen.sampler == "ddpm":
@@ -118,75 +120,66 @@ class Networks:
         return chosen
 
     def draw(
-        self,
-        jobs: list[Job],
-        sampling: Sampling,
-        batch_size: int,
-        unconditional: bool,
-        on_step: Callable[[], None] | None,
+        self, specs: list[ImageSpec], options: GenerateOptions, on_step: Callable[[], None] | None = None
     ) -> NDArray[np.float32]:
         """Signal-to-noise images (batch, ny, nx) of one size."""
         if self.prior == "sky":
-            return draw_sky(self, jobs, sampling, batch_size, unconditional, on_step)
-        windows = [
-            self.window_of(job, whole((job.mask.shape[0], job.mask.shape[1]), job.objects), sampling, not unconditional)
-            for job in jobs
-        ]
-        return self.denoise(windows, sampling, batch_size, not unconditional, on_step, jobs)
+            return draw_sky(self, specs, options, on_step)
+        windows = [self.window_of(spec, whole(spec.shape, spec.objects), options) for spec in specs]
+        return self.denoise(windows, options, on_step, specs)
 
-    def window_of(self, job: Job, region: Region, sampling: Sampling, conditional: bool = True) -> Window:
+    def window_of(self, spec: ImageSpec, region: Region, options: GenerateOptions) -> Window:
         """What the network is asked in a window of an image."""
-        own = [job.objects[k].window(region.y0, region.y1, region.x0, region.x1) for k in region.objects]
-        peaks = [0.0 if job.peaks is None else float(job.peaks[k]) for k in region.objects]
-        kept = [(one, peak) for one, peak in zip(own, peaks, strict=True) if one is not None]
-        codes = peaks_image(job.mask.shape, job.objects, 0.0 if job.peaks is None else job.peaks)[region.slices]
-        shown = None
-        if isinstance(job.backdrop, Backdrop) and (self.prior == "white" or job.backdrop.mode == "self"):
-            shown = job.backdrop.snr[region.slices]
+        own = [spec.objects[k].window(region.y0, region.y1, region.x0, region.x1) for k in region.objects]
+        peaks = [0.0 if spec.peaks is None else float(spec.peaks[k]) for k in region.objects]
+        held = options.peak_projection and not options.unconditional
+        kept = [(one, peak) for one, peak in zip(own, peaks, strict=True) if held and one is not None]
+        codes = peaks_image(spec.shape, spec.objects, 0.0 if spec.peaks is None else spec.peaks)[region.slices]
+        background = None
+        if isinstance(spec.background, BackgroundImage) and (self.prior == "white" or spec.background.mode == "self"):
+            background = spec.background.snr[region.slices]
         return Window(
-            job.seed,
-            job.mask[region.slices],
+            spec.seed,
+            spec.mask[region.slices],
             peak_code(codes).astype(np.float32),
-            job.shape,
-            [one for one, _ in kept] if conditional and sampling.steer_peaks else [],
-            [peak for _, peak in kept] if conditional and sampling.steer_peaks else [],
-            shown,
+            spec.beam_shape,
+            [one for one, _ in kept],
+            [peak for _, peak in kept],
+            background,
         )
 
     @torch.inference_mode()
     def denoise(
         self,
         windows: Sequence[Window],
-        sampling: Sampling,
-        batch_size: int,
-        conditional: bool = True,
+        options: GenerateOptions,
         on_step: Callable[[], None] | None = None,
-        jobs: Sequence[Job] | None = None,
+        specs: Sequence[ImageSpec] | None = None,
     ) -> NDArray[np.float32]:
         """Signal-to-noise images (batch, h, w) of windows of one size.
 
         Parameters
         ----------
-        jobs : sequence of Job, optional
+        specs : sequence of ImageSpec, optional
             Where the noise will be brought to another level and rms afterwards (white weights), peaks allow for it.
         """
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             noise, generators = self._noise(windows)
-            conditions, guidance = self._conditions(windows, sampling, conditional, generators), sampling.guidance
+            conditions, guidance = self._conditions(windows, options, generators), options.guidance
             fine = guidance == Guidance()
-            denoise = make_denoiser(self.denoiser, self.objective, conditions, guidance, batch_size, fine)
+            denoise = make_denoiser(self.denoiser, self.objective, conditions, guidance, options.batch_size, fine)
             if any(any(one.peaks) for one in windows):
-                denoise = peak_projected(denoise, self._projection(windows, jobs))
-            steps = Steps(sampling.num_steps, self.objective.last_angle, generators, on_step)
+                denoise = peak_projected(denoise, self._projection(windows, specs))
+            steps = Steps(options.num_steps, self.objective.last_angle, generators, on_step)
             noise = noise.to(self.device, memory_format=torch.channels_last)
-            latents = sample(denoise, noise, sampling.sampler, steps)
+            latents = sample(denoise, noise, options.sampler, steps)
             scaled = self.decode(latents)[:, 0].float().cpu().numpy()
         with np.errstate(over="ignore"):  # `_finish` looks
             return self.scaling.inverse(scaled, 0.0, 1.0) if self.scaling.invertible else scaled
 
-    def nothing(self, start: NDArray[np.float32], sampling: Sampling) -> NDArray[np.float32]:
+    def nothing(self, start: NDArray[np.float32], options: GenerateOptions) -> NDArray[np.float32]:
         """What the sampler makes of noise (h, w), in units of its rms, where the network's velocity is 0."""
-        left = null_response(sampling.sampler, sampling.num_steps, self.objective.last_angle)
+        left = null_response(options.sampler, options.num_steps, self.objective.last_angle)
         return np.asarray(self.scaling.inverse(left * self.scaling.forward(start, 0.0, 1.0), 0.0, 1.0), np.float32)
 
     def _noise(self, windows: Sequence[Window]) -> tuple[Tensor, list[torch.Generator]]:
@@ -201,26 +194,26 @@ class Networks:
         return self.encode(torch.from_numpy(scaled)[:, None].to(self.device)).float(), generators
 
     def _conditions(
-        self, windows: Sequence[Window], sampling: Sampling, conditional: bool, generators: list[torch.Generator]
+        self, windows: Sequence[Window], options: GenerateOptions, generators: list[torch.Generator]
     ) -> Conditions:
         """The conditions of a batch as tensors."""
         masks = torch.from_numpy(np.stack([one.mask for one in windows]).astype(np.int64)).to(self.device)
-        keep = torch.full((len(windows),), conditional, device=self.device)
+        keep = torch.full((len(windows),), not options.unconditional, device=self.device)
         codes = torch.from_numpy(np.stack([one.codes for one in windows])).to(self.device)
         planes = condition_planes(masks, codes, self.autoencoder.config.factor, keep)
         beam = torch.cat([self._beam(one.beam) for one in windows])
-        present = torch.tensor([one.shown is not None for one in windows], device=self.device)
+        present = torch.tensor([one.background is not None for one in windows], device=self.device)
         if not (present.any() and self.denoiser.config.context):
             return Conditions(planes, beam, has_background=present)
         flat = np.zeros(windows[0].mask.shape, np.float32)
-        pictures = [flat if one.shown is None else one.shown for one in windows]
+        pictures = [flat if one.background is None else one.background for one in windows]
         scaled = np.stack([self.scaling.forward(picture, 0.0, 1.0) for picture in pictures])
         background = self.encode(torch.from_numpy(scaled)[:, None].to(self.device)).float()
         added = torch.zeros(background.shape)
         for k, (one, random) in enumerate(zip(windows, generators, strict=True)):
-            if one.shown is not None:  # else an image's noise would depend on the others of its batch
+            if one.background is not None:  # else an image's noise would depend on the others of its batch
                 added[k] = torch.randn(background.shape[1:], generator=random)
-        strength = torch.full((len(windows),), sampling.detail, device=self.device)
+        strength = torch.full((len(windows),), options.background_strength, device=self.device)
         noised = noise_augmented(background, added.to(self.device), strength)
         return Conditions(planes, beam, background, noised, strength, present)
 
@@ -233,13 +226,13 @@ class Networks:
             code[:, 1:] = 0.0
         return code.to(self.device)
 
-    def _projection(self, windows: Sequence[Window], jobs: Sequence[Job] | None) -> PeakProjection:
+    def _projection(self, windows: Sequence[Window], specs: Sequence[ImageSpec] | None) -> PeakProjection:
         """What corrects the peaks at every step."""
 
         def aim(number: int, peaks: NDArray[np.float64], image: NDArray[np.float32] | None) -> NDArray[np.float64]:
-            if image is not None and jobs is not None:  # what `_finish` will do, turned round
+            if image is not None and specs is not None:  # what `Generator._finish` will do, turned round
                 (level, noise), (wanted_level, wanted_noise), _ = noises(
-                    self.scaling.inverse(image, 0.0, 1.0), jobs[number]
+                    self.scaling.inverse(image, 0.0, 1.0), specs[number]
                 )
                 peaks = (peaks - wanted_level) * noise / wanted_noise + level
             return self.scaling.forward(peaks[None], 0.0, 1.0)[0].astype(np.float64)
@@ -256,6 +249,15 @@ class Networks:
     def decode(self, latents: Tensor) -> Tensor:
         """Latents to images (batch, 1, ny, nx), in tiles where large."""
         return tiled(self.autoencoder.decode, latents, self.autoencoder.config.factor, *DECODED)
+
+
+def noises(snr: NDArray[np.float32], spec: ImageSpec) -> tuple[tuple[float, float], tuple[float, float], bool]:
+    """Level and noise of an image outside its objects, those it is to have, and whether they were measured."""
+    level, noise, measured = measure_noise(snr, spec.mask)
+    if not (isinstance(spec.background, BackgroundImage) and measured):
+        return (level, noise), (0.0, 1.0), measured
+    wanted_level, wanted_noise, _ = measure_noise(spec.background.snr, spec.mask)
+    return (level, noise), (wanted_level, wanted_noise), measured
 
 
 def find_device(name: str) -> torch.device:

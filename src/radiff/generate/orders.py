@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from astropy.io import fits
 
-from radiff.generate.backdrop import Backdrop
+from radiff.data.background import BackgroundImage
+from radiff.data.observation import Observation
+from radiff.data.spec import ImageSpec
 from radiff.generate.pipeline import Generator
-from radiff.generate.sky import Sky
 from radiff.parallel import track
 
 if TYPE_CHECKING:
@@ -16,26 +18,26 @@ if TYPE_CHECKING:
 
 
 def drawer(generator: Generator, **options: Any) -> "Draw":
-    """What draws `radiff.evaluate.Order`s with `generator`; `options` as of `Generator.iterate`."""
+    """What draws `radiff.evaluate.Order`s with `generator`; `options` as of `GenerateOptions`."""
+    chosen = generator.options(**options)
 
-    def backdrop(order: "Order") -> Backdrop | None:
-        field = order.field
-        if field is None:
-            return None
-        return Backdrop.of(field.image, field.mask, field.mode, field.rms, field.level, order.seed)
+    def spec(order: "Order") -> ImageSpec:
+        field, background = order.field, None
+        if field is not None:
+            background = BackgroundImage.of(field.image, field.mask, field.mode, field.rms, field.level, order.seed)
+        return ImageSpec(
+            order.mask.astype(np.uint8),
+            order.seed,
+            order.objects,
+            Observation(rms=order.rms, header=fits.Header([("SURVEY", order.survey)])),
+            order.peaks,
+            background=background,
+            beam=order.beam,
+            isophote=order.edge_snr,
+        )
 
     def draw(orders: Sequence["Order"]) -> Iterator["Image"]:
-        cutouts = generator.iterate(
-            [order.mask for order in orders],
-            [order.seed for order in orders],
-            sky=[Sky(rms=order.rms, header=fits.Header([("SURVEY", order.survey)])) for order in orders],
-            peaks=[order.peaks for order in orders],
-            objects=[order.objects for order in orders],
-            backdrops=[backdrop(order) for order in orders],
-            beams=[order.beam for order in orders],
-            edges=[order.edge_snr for order in orders],
-            **options,
-        )
+        cutouts = generator.iterate([spec(order) for order in orders], chosen)
         for cutout in track(cutouts, "generating", len(orders)):
             yield cutout.image - cutout.background
 

@@ -6,7 +6,7 @@ signal-to-noise (inverse scaling) -> Jy/beam at the rms asked for, with WCS, bea
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,19 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from radiff.data.background import BackgroundImage
+from radiff.data.observation import Observation
+from radiff.data.spec import COLUMNS, FORMER, ImageSpec, make_specs
 from radiff.errors import InputError
-from radiff.generate.backdrop import Backdrop, BackdropFile
 from radiff.generate.denoising import Guidance
-from radiff.generate.flux import bring_to_flux
-from radiff.generate.jobs import Job, Sampling, batches, make_jobs, noises, one_each, survey_of
-from radiff.generate.networks import Networks
+from radiff.generate.flux import rescale_fluxes
+from radiff.generate.networks import Networks, noises
+from radiff.generate.noise import measure_noise
+from radiff.generate.options import GenerateOptions
 from radiff.generate.prior import from_bank
-from radiff.generate.sky import Sky
-from radiff.masks import SourceObject, check_mask, mask_to_objects, read_mask
-from radiff.seeds import check_seed
-from radiff.sky import Cutout, NoiseSpectrum
-from radiff.sky.beam import Beam
-from radiff.sky.noise_source import open_noise
+from radiff.masks import check_mask, mask_to_objects, read_mask
+from radiff.sky import Beam, Cutout
 
 SIZES = (64, 2048)
 BEAMS = (2.0, 8.0)
@@ -53,7 +52,7 @@ class Generator(Networks):
     --------
     >>> generator = Generator.from_pretrained()
     >>> cutout = generator(mask, seed=1)              # one mask (ny, nx) to one `Cutout`
-    >>> cutouts = generator.generate(masks, seeds=range(len(masks)), sky=Sky(rms=2e-4))
+    >>> cutouts = generator.generate(masks, seeds=range(len(masks)), observation=Observation(rms=2e-4))
     """
 
     @classmethod
@@ -78,70 +77,47 @@ class Generator(Networks):
         mask: ArrayLike | str | os.PathLike[str],
         seed: int = 0,
         rms: float | None = None,
-        sky: Sky | None = None,
         peak_snr: float | Sequence[float] | None = None,
         flux: float | Sequence[float] | None = None,
-        backdrop: Backdrop | None = None,
-        **options: Any,
+        **given: Any,
     ) -> Cutout:
         """One mask, (ny, nx) or a file of any format `radiff.read_mask` reads, to one cutout.
 
         Parameters
         ----------
         rms : float, optional
-            Noise, Jy/beam; default that of `sky`.
-        sky : Sky, optional
-            Beam, WCS, header, noise; ``Sky.like(cutout)`` takes those of a real image.
+            Noise, Jy/beam; default that of `observation`.
         peak_snr : float or sequence of float, optional
             Peak asked of the objects, in units of the rms: one for all, or one an object in the order of
             `radiff.masks.mask_to_objects`.
         flux : float or sequence of float, optional
             Integrated flux that the objects are brought to, Jy, likewise.
-        backdrop : Backdrop, optional
-            Background image: ``Backdrop.of(image, mask)``.
-        options
-            As in `iterate`.
+        **given
+            Attributes of `ImageSpec` and options of `GenerateOptions`: ``observation`` (beam, WCS, header, noise;
+            ``Observation.like(cutout)`` takes those of a real image), ``background`` (``BackgroundImage.of(image,
+            mask)``), ``noise``, ``num_steps``, ``guidance``, ...
         """
-        pixels = read_mask(mask) if isinstance(mask, str | os.PathLike) else np.asarray(mask)
-        sky = sky or Sky()
+        pixels = check_mask(read_mask(mask) if isinstance(mask, str | os.PathLike) else np.asarray(mask))
+        given = {FORMER.get(name, name): value for name, value in given.items()}
         if rms is not None:
-            sky = replace(sky, rms=rms)
-        objects = mask_to_objects(check_mask(pixels))
-        asked = [None if v is None else one_each(v, len(objects)) for v in (peak_snr, flux)]
-        return self.generate(
-            [pixels],
-            [seed],
-            sky=sky,
-            peaks=asked[:1],
-            fluxes=asked[1:],
-            backdrops=[backdrop],
-            objects=[objects],
-            **options,
-        )[0]
+            given["observation"] = replace(given.get("observation") or Observation(), rms=rms)
+        columns: dict[str, Any] = {
+            name: [given.pop(key)] for name, key in COLUMNS.items() if name != "noise" and key in given
+        }
+        columns["objects"] = columns.get("objects") or [mask_to_objects(pixels)]
+        for name, value in (("peaks", peak_snr), ("fluxes", flux)):
+            if value is not None:
+                columns[name] = [one_each(value, len(columns["objects"][0]))]
+        return self.generate([pixels], [seed], **columns, **given)[0]
 
-    def generate(self, masks: Sequence[NDArray[Any]], seeds: Sequence[int], **options: Any) -> list[Cutout]:
-        """All of `iterate` in a list."""
-        return list(self.iterate(masks, seeds, **options))
-
-    def iterate(
+    def generate(
         self,
         masks: Sequence[NDArray[Any]],
         seeds: Sequence[int],
-        sky: Sky | Sequence[Sky] | None = None,
-        peaks: Sequence[Sequence[float] | None] | None = None,
-        fluxes: Sequence[Sequence[float] | None] | None = None,
-        backdrops: Sequence[Backdrop | BackdropFile | None] | None = None,
-        beams: Sequence[float | None] | None = None,
-        objects: Sequence[Sequence[SourceObject] | None] | None = None,
-        noise: NoiseSpectrum | Sequence[NoiseSpectrum | None] | str | os.PathLike[str] | None = None,
-        edges: Sequence[float | None] | None = None,
-        exact: bool = False,
-        batch_size: int = 8,
-        unconditional: bool = False,
         on_step: Callable[[], None] | None = None,
-        **sampling: Any,
-    ) -> Iterator[Cutout]:
-        """Generate one cutout a mask, batch by batch, in order.
+        **given: Any,
+    ) -> list[Cutout]:
+        """One cutout a mask.
 
         Parameters
         ----------
@@ -151,32 +127,36 @@ class Generator(Networks):
         seeds : sequence of int
             One a mask: the same seed and mask give the same image at any batch size (to a small part of the rms, see
             docs/conventions.md; byte for byte at equal batch shape).
-        sky : Sky or sequence of Sky
-            Rms, beam, WCS, header; one for all or one a mask.
-        peaks : sequence of sequences of float or None
-            Peak asked of each object of each mask, in units of the rms; 0 or None: as the network finds likely.
-        fluxes : sequence of sequences of float or None
-            Integrated flux that each object is brought to after sampling, Jy; 0 or None: left as it is.
-        backdrops : sequence of Backdrop, BackdropFile or None
-            Background image of each; None: noise as the network finds likely.
-        beams : sequence of float or None
-            Beam FWHM in pixels; default: that of the sky, 0: not asked.
-        objects : sequence of sequences of SourceObject, optional
-            Objects of each mask, where it has some that touch; default: its connected parts.
-        noise : NoiseSpectrum, sequence of NoiseSpectrum or None, or str or path
-            Spectrum of the noise, or a word or file that ``--noise`` takes, brought to each image's beam; None: its
-            seed draws one from the bank in the box, of the survey that its header names where the bank has it. For
-            weights with the sky prior.
-        edges : sequence of float or None
-            Isophote at which each mask was drawn, in units of the rms (3 for those of `radiff annotate`): the pixels
-            of objects are held above it, those around them below. 0 or None: the mask's edges mean none.
-        exact : bool
-            Bring each object whose peak is asked to exactly that peak after sampling (`bring_to_flux`).
-        unconditional : bool
-            Drop the mask; its shape alone counts.
-        **sampling
-            Fields of `Sampling` (``num_steps``, ``sampler``, ``guidance``, ``steer_peaks``, ``keep_noise``, ...);
-            default: those of the weights.
+        on_step : callable, optional
+            Called after every step of a sampler.
+        **given
+            Columns with one value a mask, as of `make_specs` (``observation``, ``peaks``, ``fluxes``, ``backgrounds``,
+            ``beams``, ``objects``, ``noise``, ``isophotes``), and fields of `GenerateOptions` (``num_steps``,
+            ``sampler``, ``guidance``, ``rescale_peaks``, ``unconditional``, ``batch_size``, ...); default: those of
+            the weights.
+
+        Raises
+        ------
+        InputError
+            As `iterate`; where counts differ, or an option is not known.
+        """
+        given = {FORMER.get(name, name): value for name, value in given.items()}
+        columns = {name: given.pop(name) for name in COLUMNS if name in given}
+        options = self.options(**given)
+        return list(self.iterate(make_specs(masks, seeds, **columns), options, on_step))
+
+    def iterate(
+        self,
+        specs: Iterable[ImageSpec],
+        options: GenerateOptions | None = None,
+        on_step: Callable[[], None] | None = None,
+    ) -> Iterator[Cutout]:
+        """Generate one cutout a specification, batch by batch, in order.
+
+        Parameters
+        ----------
+        options : GenerateOptions, optional
+            As `Networks.options` gives them; default: those of the weights.
 
         Yields
         ------
@@ -186,10 +166,8 @@ class Generator(Networks):
         Raises
         ------
         InputError
-            At the call, before anything is made: where the weights have no denoiser, a mask has an unknown class or a
-            size that does not fit, counts differ, an option is not known, a noise spectrum is given to weights that
-            start from white noise, or a beam is asked for that the weights do not know. Later: where a background
-            cannot be read.
+            At the call, before anything is made: where the weights have no denoiser, or one of `specs` is none that
+            these weights can make (`check`). Later: where a background cannot be read.
 
         Warns
         -----
@@ -199,133 +177,131 @@ class Generator(Networks):
         """
         if self.denoiser is None:
             raise InputError("has no denoiser, only an autoencoder; run 'radiff train denoiser'", self.folder)
-        chosen = self.choose_sampling(sampling)
-        checked = [self.check_mask(mask, index) for index, mask in enumerate(masks)]
-        if isinstance(noise, str | os.PathLike):  # what --noise takes
-            source = open_noise(os.fspath(noise))
-            noise = [source.draw(check_seed(seed)) for seed in seeds]
-        jobs = make_jobs(checked, seeds, sky, peaks, fluxes, backdrops, beams, objects, noise, edges)
-        self._check(jobs)
-        return self._iterate(jobs, chosen, exact, batch_size, unconditional, on_step)
+        if not self.scaling.invertible:
+            text = f"the scaling {self.scaling.name!r} of these weights has no inverse: the images have no flux scale"
+            warnings.warn(text, stacklevel=2)
+        specs = list(specs)
+        for number, spec in enumerate(specs):
+            self.check(spec, f"mask {number}" if len(specs) > 1 else "the mask")
+        if any(spec.background is not None for spec in specs) and not self.knows_backgrounds:
+            warnings.warn("these weights know no background condition; the background is not used", stacklevel=2)
+        return self._iterate(specs, options or self.options(), on_step)
+
+    def check(self, spec: ImageSpec, name: str = "the mask") -> None:
+        """Refuse what these weights cannot make; `name` is the mask's in the message.
+
+        Raises
+        ------
+        InputError
+            Where the mask has an unknown class or a size that does not fit, counts differ, a noise spectrum is given
+            to weights that start from white noise, or a beam is asked for that the weights do not know.
+        """
+        self.check_mask(spec.mask, name)
+        for what, each in (("peaks", spec.peaks), ("fluxes", spec.fluxes)):
+            if each is not None and len(each) != len(spec.objects):
+                text = f"{len(each)} {what} for the {len(spec.objects)} objects of {name}; give one an object"
+                raise InputError(text)
+        check_beam(spec)
+        if self.prior == "white" and spec.noise is not None:
+            text = "start from white noise and know no noise spectrum; leave out --noise, or use the weights in the box"
+            raise InputError(f"these weights {text}", self.folder)
 
     @property
     def knows_backgrounds(self) -> bool:
         """Whether a background image changes what is generated."""
         return self.prior == "sky" or bool(self.denoiser.config.context)
 
-    def _check(self, jobs: Sequence[Job]) -> None:
-        """Refuse, or warn of, what these weights cannot do."""
-        if not self.scaling.invertible:
-            text = f"the scaling {self.scaling.name!r} of these weights has no inverse: the images have no flux scale"
-            warnings.warn(text, stacklevel=3)
-        for job in jobs:
-            check_beam(job)
-        if self.prior == "white" and any(job.noise is not None for job in jobs):
-            text = "start from white noise and know no noise spectrum; leave out --noise, or use the weights in the box"
-            raise InputError(f"these weights {text}", self.folder)
-        if any(job.backdrop is not None for job in jobs) and not self.knows_backgrounds:
-            warnings.warn("these weights know no background condition; the background is not used", stacklevel=3)
-
     def _iterate(
-        self,
-        jobs: list[Job],
-        sampling: Sampling,
-        exact: bool,
-        batch_size: int,
-        unconditional: bool,
-        on_step: Callable[[], None] | None,
+        self, specs: Iterable[ImageSpec], options: GenerateOptions, on_step: Callable[[], None] | None
     ) -> Iterator[Cutout]:
-        for chosen in batches([job.mask.shape for job in jobs], batch_size):
-            batch = [jobs[k].load() for k in chosen]
-            snr = self.draw(batch, sampling, batch_size, unconditional, on_step)
-            for image, job in zip(snr, batch, strict=True):
-                one = replace(job, mask=np.zeros_like(job.mask)) if unconditional else job
-                yield self._finish(image, one, sampling, exact, unconditional)
+        for batch in batches(specs, options.batch_size):
+            loaded = [spec.load() for spec in batch]
+            for image, spec in zip(self.draw(loaded, options, on_step), loaded, strict=True):
+                one = replace(spec, mask=np.zeros_like(spec.mask)) if options.unconditional else spec
+                yield self._finish(image, one, options)
 
-    def made_with(self, exact: bool = False, unconditional: bool = False, **sampling: Any) -> dict[str, Any]:
+    def made_with(self, options: GenerateOptions) -> dict[str, Any]:
         """What images of these options say of themselves in their provenance, whatever they show.
 
-        With `radiff.generate.jobs.Job.digest`, which stands there as ``asked``, that is all an image depends on.
+        With `ImageSpec.digest`, which stands there as ``asked``, that is all an image depends on.
         """
-        return self._made_with(self.choose_sampling(sampling), exact, unconditional)
-
-    def _made_with(self, sampling: Sampling, exact: bool, bare: bool) -> dict[str, Any]:
+        told = {name: value for name, value in asdict(options).items() if name != "batch_size"}
         return {
             "generator": "radiff",
             "weights_sha256": self._digest(),
             "prior": self.prior,
-            **asdict(sampling),
-            "fine_beams": sampling.guidance == Guidance(),
-            "unconditional": bare,
-            "exact": exact,
+            **told,
+            "fine_beams": options.guidance == Guidance(),
             "precision": self.precision,
             "backend": self.backend,
         }
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def check_mask(self, mask: NDArray[Any], index: int | None = None) -> NDArray[np.uint8]:
-        """The mask as uint8; an `InputError` where its classes or its size do not fit these weights.
-
-        `index` is the mask's number, for the message, where several were given.
-        """
+    def check_mask(self, mask: NDArray[Any], name: str = "the mask") -> NDArray[np.uint8]:
+        """The mask as uint8; an `InputError` where its classes or its size do not fit these weights."""
         checked = check_mask(mask)
         factor = self.autoencoder.config.factor
         low, high = SIZES
         if any(n % factor or not low <= n <= high for n in checked.shape):
-            (ny, nx), which = checked.shape, "the mask" if index is None else f"mask {index}"
+            ny, nx = checked.shape
             raise InputError(
-                f"{which} has {nx} x {ny} pixels; sides must be multiples of {factor} from {low} to {high}: "
+                f"{name} has {nx} x {ny} pixels; sides must be multiples of {factor} from {low} to {high}: "
                 "pad or cut it"
             )
         return checked
 
-    def _finish(self, snr: NDArray[np.float32], job: Job, sampling: Sampling, exact: bool, bare: bool) -> Cutout:
+    def _finish(self, snr: NDArray[np.float32], spec: ImageSpec, options: GenerateOptions) -> Cutout:
         """Signal-to-noise to Jy/beam.
 
         Weights with the sky prior draw noise of rms 1; for white ones the noise measured outside the objects becomes
         the rms asked for, and with a background its level and noise those of the background on the same pixels.
         """
-        sky = job.sky
+        sky, objects = spec.observation, spec.objects
         if not np.isfinite(snr).all():
             raise InputError(
-                f"the image of seed {job.seed} is not finite after {sampling.num_steps} steps of {sampling.sampler!r}; "
+                f"the image of seed {spec.seed} is not finite after {options.num_steps} steps of {options.sampler!r}; "
                 "take more steps, another sampler or weights that were trained longer"
             )
-        (level, noise), (wanted_level, wanted_noise), measured = noises(snr, job)
-        image = snr if self.prior == "sky" else (snr - level) * (wanted_noise / noise) + wanted_level
-        if exact and job.peaks is not None and not bare:
-            image = bring_to_flux(image, job.objects, job.peaks, "peak")
+        if self.prior == "sky":
+            image, (_, noise, measured) = snr, measure_noise(snr, spec.mask)
+        else:
+            (level, noise), (wanted_level, wanted_noise), measured = noises(snr, spec)
+            image = (snr - level) * (wanted_noise / noise) + wanted_level
+        rescaled = options.rescale_peaks and spec.peaks is not None and not options.unconditional
+        if rescaled and spec.peaks is not None:
+            image = rescale_fluxes(image, objects, spec.peaks, "peak")
         image = image * sky.rms
-        if job.fluxes is not None and not bare:
-            image = bring_to_flux(image, job.objects, job.fluxes, "integrated", sky.beam.area_pixels(sky.pixel_scale))
+        if spec.fluxes is not None and not options.unconditional:
+            image = rescale_fluxes(image, objects, spec.fluxes, "integrated", sky.beam.area_pixels(sky.pixel_scale))
         image = image + sky.background
+        shown = spec.background if isinstance(spec.background, BackgroundImage) else None
         provenance = {
-            **self._made_with(sampling, exact, bare),
+            **self.made_with(options),
             "weights": self.folder.name,
-            "seed": job.seed,
-            "asked": job.digest(),
-            "beam_pixels": round(job.beam, 4),
-            "background": job.backdrop.mode if isinstance(job.backdrop, Backdrop) else "none",
-            "background_image": job.backdrop.name if isinstance(job.backdrop, Backdrop) else "",
-            "noise": self._noise_name(job),
-            "peaks_exact": exact and job.peaks is not None and not bare,
+            "seed": spec.seed,
+            "asked": spec.digest(),
+            "beam_pixels": round(spec.beam_pixels, 4),
+            "background": "none" if shown is None else shown.mode,
+            "background_image": "" if shown is None else shown.name,
+            "noise": self._noise_name(spec),
+            "peaks_rescaled": rescaled,
             "rms_asked": sky.rms,
             "noise_before": float(noise),
             "noise_measured": measured,
             "flux_scale": "Jy/beam" if self.scaling.invertible else "none: the scaling has no inverse",
         }
-        header = sky.header.copy()
-        wcs = sky.make_wcs((snr.shape[0], snr.shape[1]))
-        return Cutout(image, wcs, sky.beam, "Jy/beam", sky.rms, sky.background, header, provenance)
+        return Cutout(
+            image, sky.make_wcs(spec.shape), sky.beam, "Jy/beam", sky.rms, sky.background, sky.header.copy(), provenance
+        )
 
-    def _noise_name(self, job: Job) -> str:
+    def _noise_name(self, spec: ImageSpec) -> str:
         """Where the noise of an image is from."""
         if self.prior != "sky":
             return "white"
-        if isinstance(job.backdrop, Backdrop):
-            return f"background {job.backdrop.name}".strip()
-        return (job.noise or from_bank(job.seed, survey_of(job))).origin
+        if isinstance(spec.background, BackgroundImage):
+            return f"background {spec.background.name}".strip()
+        return (spec.noise or from_bank(spec.seed, spec.survey)).origin
 
     def _digest(self) -> str:
         """The first sha256 of the denoiser's weights, to know them again."""
@@ -350,7 +326,7 @@ class Generator(Networks):
         return self.scaling.inverse(rebuilt, background, rms)
 
 
-def check_beam(job: Job) -> None:
+def check_beam(spec: ImageSpec) -> None:
     """Refuse a beam that the weights were not trained on.
 
     Raises
@@ -358,18 +334,37 @@ def check_beam(job: Job) -> None:
     InputError
         Where it is too narrow or too wide in pixels, or too long.
     """
-    if job.beam == 0 or job.shape is None:
+    beam, shape = spec.beam_pixels, spec.beam_shape
+    if beam == 0 or shape is None:
         return
     low, high = BEAMS
-    if not 0.95 * low <= job.beam <= 1.05 * high:
-        what = "smaller" if job.beam < low else "larger"
+    if not 0.95 * low <= beam <= 1.05 * high:
+        what = "smaller" if beam < low else "larger"
         raise InputError(
-            f"a beam of {job.beam:.3g} pixels is asked for; the weights know beams of {low:g} to {high:g} pixels: "
+            f"a beam of {beam:.3g} pixels is asked for; the weights know beams of {low:g} to {high:g} pixels: "
             f"choose {what} pixels, or regrid the mask"
         )
-    maj, minor = Beam.from_covariance(job.shape, 1.0).fwhm_pixels(1.0)
+    maj, minor = Beam.from_covariance(shape, 1.0).fwhm_pixels(1.0)
     if minor < 0.97 * LEAST_RATIO * maj:
         raise InputError(
             f"a beam of {maj:.3g} x {minor:.3g} pixels is asked for; the weights know axis ratios from "
             f"{LEAST_RATIO:g}: draw at a rounder beam, and convolve"
         )
+
+
+def batches(specs: Iterable[ImageSpec], batch_size: int) -> Iterator[list[ImageSpec]]:
+    """Neighbours of one shape, at most `batch_size` together."""
+    batch: list[ImageSpec] = []
+    for spec in specs:
+        if batch and (batch[0].shape != spec.shape or len(batch) == batch_size):
+            yield batch
+            batch = []
+        batch.append(spec)
+    if batch:
+        yield batch
+
+
+def one_each(value: float | Sequence[float], count: int) -> list[float]:
+    """One number for all of `count` objects, or one each."""
+    values = np.asarray(value, dtype=float)
+    return [float(values)] * count if values.ndim == 0 else list(map(float, values))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from radiff.generate.backdrop import Backdrop
+from radiff.data.background import BackgroundImage
 from radiff.masks import SourceObject
 from radiff.masks.classes import SPURIOUS
 from radiff.sky import NoiseBank, NoiseField, NoiseSpectrum, Residuals
@@ -196,23 +196,23 @@ def turned(
     return np.asarray(2.0 * left * np.cos(0.5 * math.pi * np.clip(distance / TURN_REACH, 0.0, 1.0)) ** 2)
 
 
-def split_backdrop(backdrop: Backdrop, beam: float) -> tuple[Floats, Floats]:
+def split_background(background: BackgroundImage, beam: float) -> tuple[Floats, Floats]:
     """(diffuse emission, noise) of a background image, in units of its rms; both (ny, nx), the first smooth.
 
     Emission wider than `DIFFUSE_BEAMS` beams of `beam` pixels belongs to the sky, and would be lost in noise drawn
     anew.
     """
     sigma = DIFFUSE_BEAMS * beam / FWHM
-    clear = np.ones(backdrop.snr.shape) if backdrop.mask is None else (backdrop.mask == 0).astype(float)
+    clear = np.ones(background.snr.shape) if background.mask is None else (background.mask == 0).astype(float)
     if clear.mean() < 0.05:
-        clear = np.ones(backdrop.snr.shape)
-    held = np.clip(backdrop.snr, -LIMIT, LIMIT)
+        clear = np.ones(background.snr.shape)
+    held = np.clip(background.snr, -LIMIT, LIMIT)
     share = ndimage.gaussian_filter(clear, sigma, mode="nearest")
     diffuse = ndimage.gaussian_filter(held * clear, sigma, mode="nearest") / np.maximum(share, 1e-6)
-    return np.asarray(diffuse, np.float32), np.asarray(backdrop.snr - diffuse, np.float32)
+    return np.asarray(diffuse, np.float32), np.asarray(background.snr - diffuse, np.float32)
 
 
-def backdrop_layers(backdrop: Backdrop, seed: int, beam: float, keep_noise: bool) -> SkyLayers:
+def background_layers(background: BackgroundImage, seed: int, beam: float, keep_noise: bool) -> SkyLayers:
     """The sky of a background image: its diffuse emission, and below noise of its spectrum, drawn anew or copied.
 
     Parameters
@@ -222,13 +222,13 @@ def backdrop_layers(backdrop: Backdrop, seed: int, beam: float, keep_noise: bool
     keep_noise : bool
         Keep the very noise of the background, in place of new noise like it.
     """
-    if backdrop.mask is None or not backdrop.mask.any():  # nobody said where its sources are
-        backdrop = replace(backdrop, mask=find_bright(backdrop.snr).astype(np.uint8))
-    diffuse, noise = split_backdrop(backdrop, beam or 3.0)
+    if background.mask is None or not background.mask.any():  # nobody said where its sources are
+        background = replace(background, mask=find_bright(background.snr).astype(np.uint8))
+    diffuse, noise = split_background(background, beam or 3.0)
     usable = (
         np.ones(noise.shape, bool)
-        if backdrop.mask is None
-        else ndimage.binary_erosion(backdrop.mask == 0, iterations=3, border_value=1)
+        if background.mask is None
+        else ndimage.binary_erosion(background.mask == 0, iterations=3, border_value=1)
     )
     if usable.mean() < 0.1:
         usable = np.ones(noise.shape, bool)

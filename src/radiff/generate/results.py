@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from radiff.data.collection import INDEX, Row, describe, read_index, write_index, write_pair
+from radiff.data.spec import ImageSpec
 from radiff.errors import InputError
 from radiff.files import make_folder
-from radiff.generate.jobs import make_jobs
-from radiff.generate.requests import Request, arguments
 from radiff.masks import read_annotation
 from radiff.sky import Cutout, read_cutout
 
 
 def write_generated(
     root: str | os.PathLike[str],
-    made: Iterable[tuple[Request, Cutout]],
+    made: Iterable[tuple[ImageSpec, Cutout]],
     sample: str = "generated",
     kept: Sequence[Row] = (),
 ) -> list[Row]:
@@ -28,7 +27,7 @@ def write_generated(
     Parameters
     ----------
     root : path-like
-    made : iterable of (Request, Cutout)
+    made : iterable of (ImageSpec, Cutout)
         Consumed one by one: what is made is written at once.
     sample : str
         Folder under `root`.
@@ -44,9 +43,9 @@ def write_generated(
     old = read_index(folder / INDEX) if (folder / INDEX).is_file() else []
     rows = list(kept)
     try:
-        for request, cutout in made:
-            columns: dict[str, Any] = {"split": request.split, "source": request.source, "group": request.source}
-            rows.append(write_pair(folder, sample, request.name, cutout, request.objects(), **columns))
+        for spec, cutout in made:
+            columns: dict[str, Any] = {"split": spec.split, "source": spec.source, "group": spec.source}
+            rows.append(write_pair(folder, sample, spec.name, cutout, spec.annotation(), **columns))
     finally:
         if rows:
             listed = {row.image: row for row in [*old, *rows]}
@@ -56,11 +55,11 @@ def write_generated(
 
 def already_made(
     root: str | os.PathLike[str],
-    requests: Sequence[Request],
+    specs: Sequence[ImageSpec],
     made_with: Mapping[str, Any] | None = None,
     sample: str = "generated",
-) -> tuple[list[Request], list[Row]]:
-    """What of `requests` is still to be made, and the rows of what stands in `root`, made of the same in the same way.
+) -> tuple[list[ImageSpec], list[Row]]:
+    """What of `specs` is still to be made, and the rows of what stands in `root`, made of the same in the same way.
 
     Parameters
     ----------
@@ -70,20 +69,19 @@ def already_made(
     root = Path(root)
     left, rows = [], []
     expected = dict(made_with or {})
-    for request in requests:
-        job = make_jobs(**arguments([request]))[0]
-        image = Path(sample) / "imgs" / f"{request.name}.fits"
-        json_path = Path(sample) / "masks" / f"mask_{request.name}.json"
+    for spec in specs:
+        image = Path(sample) / "imgs" / f"{spec.name}.fits"
+        json_path = Path(sample) / "masks" / f"mask_{spec.name}.json"
         try:
             cutout = read_cutout(root / image)
             annotation = read_annotation(root / json_path)
             known = {name: cutout.provenance.get(name) for name in (*expected, "asked")}
-            if known != {**expected, "asked": job.digest()}:
+            if known != {**expected, "asked": spec.digest()}:
                 raise InputError("made of something else, or in another way", image)
         except InputError:
-            left.append(request)
+            left.append(spec)
             continue
         row = describe(cutout, annotation, (cutout.background, float(cutout.rms or 0.0)))
         row = replace(row, image=image.as_posix(), annotation=json_path.as_posix(), sample=sample)
-        rows.append(replace(row, split=request.split, source=request.source, group=request.source))
+        rows.append(replace(row, split=spec.split, source=spec.source, group=spec.source))
     return left, rows

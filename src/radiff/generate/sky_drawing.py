@@ -1,4 +1,4 @@
-"""Jobs to signal-to-noise images by weights that know the sky's noise: sky + what the network adds to it.
+"""Specifications to signal-to-noise images by weights that know the sky's noise: sky + what the network adds to it.
 
     picture = sky + w (network(start) - nothing(start))
 
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.generate.backdrop import Backdrop
+from radiff.data.background import BackgroundImage
+from radiff.data.spec import ImageSpec
 from radiff.generate.edges import EDGE_SNR, EdgeStrength, hold_edges
-from radiff.generate.flux import bring_to_flux
-from radiff.generate.jobs import Job, Sampling, survey_of
-from radiff.generate.prior import SkyLayers, backdrop_layers, make_layers, noise_for
+from radiff.generate.flux import rescale_fluxes
+from radiff.generate.options import GenerateOptions
+from radiff.generate.prior import SkyLayers, background_layers, make_layers, noise_for
 from radiff.generate.regions import Region, find_regions, whole
 from radiff.generate.windows import Window
 from radiff.masks.classes import SPURIOUS
@@ -41,73 +42,58 @@ STRENGTH = EdgeStrength()
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """A window that is to be denoised: of which job, where, and what is asked."""
+    """A window that is to be denoised: of which image, where, and what is asked."""
 
-    job: int
+    image: int
     region: Region
     window: Window
 
 
 def draw_sky(
     networks: "Networks",
-    jobs: Sequence[Job],
-    sampling: Sampling,
-    batch_size: int,
-    unconditional: bool,
-    on_step: Callable[[], None] | None,
+    specs: Sequence[ImageSpec],
+    options: GenerateOptions,
+    on_step: Callable[[], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Signal-to-noise images (batch, ny, nx) of jobs of one size."""
-    skies = [layers_of(job, sampling) for job in jobs]
+    """Signal-to-noise images (batch, ny, nx) of one size."""
+    skies = [layers_of(spec, options) for spec in specs]
     images = [np.array(sky.picture) for sky in skies]
     pieces = [
-        piece
-        for number in range(len(jobs))
-        for piece in _pieces(networks, jobs, skies, number, sampling, unconditional)
+        _Piece(k, region, replace(networks.window_of(spec, region, options), start=sky.start[region.slices]))
+        for k, (spec, sky) in enumerate(zip(specs, skies, strict=True))
+        for region in _regions(spec, options)
     ]
-    for batch in _batches(pieces, batch_size):
-        made = networks.denoise([p.window for p in batch], sampling, batch_size, not unconditional, on_step)
+    for batch in _batches(pieces, options.batch_size):
+        made = networks.denoise([p.window for p in batch], options, on_step)
         for piece, image in zip(batch, made, strict=True):
-            nothing = networks.nothing(skies[piece.job].start[piece.region.slices], sampling)
-            share = 1.0 if unconditional else piece.region.weight(jobs[piece.job].objects)
-            images[piece.job][piece.region.slices] += share * (image - nothing)
-    if not unconditional:
-        images = [_held(image, job, sky, sampling) for image, job, sky in zip(images, jobs, skies, strict=True)]
+            nothing = networks.nothing(skies[piece.image].start[piece.region.slices], options)
+            share = 1.0 if options.unconditional else piece.region.weight(specs[piece.image].objects)
+            images[piece.image][piece.region.slices] += share * (image - nothing)
+    if not options.unconditional:
+        images = [_held(image, spec, sky, options) for image, spec, sky in zip(images, specs, skies, strict=True)]
     return np.stack(images)
 
 
-def is_excursion(job: Job, number: int) -> bool:
+def is_excursion(spec: ImageSpec, number: int) -> bool:
     """Whether an object is made of the noise itself, without the network: see `EXCURSION_SNR`."""
-    peak = 0.0 if job.peaks is None else job.peaks[number]
-    return job.objects[number].class_value == SPURIOUS and peak <= EXCURSION_SNR
+    peak = 0.0 if spec.peaks is None else spec.peaks[number]
+    return spec.objects[number].class_value == SPURIOUS and peak <= EXCURSION_SNR
 
 
-def layers_of(job: Job, sampling: Sampling) -> SkyLayers:
-    """The sky of a job without its sources."""
-    shape = (job.mask.shape[0], job.mask.shape[1])
-    if isinstance(job.backdrop, Backdrop):
-        return backdrop_layers(job.backdrop, job.seed, job.beam, sampling.keep_noise)
-    spectrum = noise_for(job.noise, job.shape, job.seed, survey_of(job))
-    return make_layers(spectrum, shape, job.seed, job.objects, job.peaks)
+def layers_of(spec: ImageSpec, options: GenerateOptions) -> SkyLayers:
+    """The sky of an image without its sources."""
+    if isinstance(spec.background, BackgroundImage):
+        return background_layers(spec.background, spec.seed, spec.beam_pixels, options.keep_noise)
+    spectrum = noise_for(spec.noise, spec.beam_shape, spec.seed, spec.survey)
+    return make_layers(spectrum, spec.shape, spec.seed, spec.objects, spec.peaks)
 
 
-def _pieces(
-    networks: "Networks",
-    jobs: Sequence[Job],
-    skies: Sequence[SkyLayers],
-    number: int,
-    sampling: Sampling,
-    unconditional: bool,
-) -> Iterator[_Piece]:
-    job = jobs[number]
-    shape = (job.mask.shape[0], job.mask.shape[1])
-    drawn = [k for k in range(len(job.objects)) if not is_excursion(job, k)]
-    if unconditional or (drawn and not sampling.windows):
-        regions = [whole(shape, job.objects, drawn)]
-    else:
-        regions = find_regions(shape, job.objects, drawn)
-    for region in regions:
-        window = networks.window_of(job, region, sampling, not unconditional)
-        yield _Piece(number, region, replace(window, start=skies[number].start[region.slices]))
+def _regions(spec: ImageSpec, options: GenerateOptions) -> list[Region]:
+    """Where the network has work."""
+    drawn = [k for k in range(len(spec.objects)) if not is_excursion(spec, k)]
+    if options.unconditional or (drawn and not options.windows):
+        return [whole(spec.shape, spec.objects, drawn)]
+    return find_regions(spec.shape, spec.objects, drawn)
 
 
 def _batches(pieces: Sequence[_Piece], batch_size: int) -> Iterator[list[_Piece]]:
@@ -121,15 +107,14 @@ def _batches(pieces: Sequence[_Piece], batch_size: int) -> Iterator[list[_Piece]
             yield group[first : first + count]
 
 
-def _held(image: NDArray[np.float32], job: Job, sky: SkyLayers, sampling: Sampling) -> NDArray[np.float32]:
+def _held(image: NDArray[np.float32], spec: ImageSpec, sky: SkyLayers, options: GenerateOptions) -> NDArray[np.float32]:
     """Edges brought to the isophote of the mask, then peaks to what is asked, where the sampler left them off it."""
-    edge = job.edge_snr if sampling.edge_snr is None else sampling.edge_snr
-    held = job.objects
+    edge, held = spec.isophote if options.edge_snr is None else options.edge_snr, spec.objects
     if edge <= 0:  # a mask whose edges mean no isophote says still that something is there
-        held, edge = [one for k, one in enumerate(job.objects) if is_excursion(job, k)], EDGE_SNR
-    steered = sampling.steer_peaks and job.peaks is not None and any(job.peaks)
-    for _ in range(2 if steered else 1):  # a peak brought to what is asked moves its edge, and an edge its peak
-        image = hold_edges(image, held, sky.spectrum.autocovariance, job.seed, edge, STRENGTH)
-        if steered and job.peaks is not None:
-            image = np.asarray(bring_to_flux(image, job.objects, job.peaks, "peak"), np.float32)
+        held, edge = [one for k, one in enumerate(spec.objects) if is_excursion(spec, k)], EDGE_SNR
+    projected = options.peak_projection and spec.peaks is not None and any(spec.peaks)
+    for _ in range(2 if projected else 1):  # a peak brought to what is asked moves its edge, and an edge its peak
+        image = hold_edges(image, held, sky.spectrum.autocovariance, spec.seed, edge, STRENGTH)
+        if projected and spec.peaks is not None:
+            image = np.asarray(rescale_fluxes(image, spec.objects, spec.peaks, "peak"), np.float32)
     return image

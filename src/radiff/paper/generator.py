@@ -6,19 +6,19 @@ that of the background. Neither guidance nor peak projection: they are shown as 
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from radiff.data.background import BackgroundImage
+from radiff.data.spec import ImageSpec
 from radiff.diffusion.sampling import Steps, initial_noise
 from radiff.errors import InputError
-from radiff.generate.backdrop import Backdrop
-from radiff.generate.denoising import Guidance
-from radiff.generate.jobs import Job, Sampling
 from radiff.generate.networks import LAYOUT
+from radiff.generate.options import GenerateOptions
 from radiff.generate.pipeline import Generator
 from radiff.masks import check_mask
 from radiff.masks.instances import objects_to_labels
@@ -55,9 +55,9 @@ class BaselineGenerator(Generator):
         self.name = baseline_config(self.network)["kind"]
         self.title, self.conditional = BASELINES[self.name].title, BASELINES[self.name].conditional
 
-    def _sampling(self, known: dict[str, Any]) -> Sampling:
+    def _defaults(self, known: dict[str, Any]) -> GenerateOptions:
         chosen: dict[str, Any] = {"sampler": "euler", "num_steps": 1} | known
-        return Sampling(**chosen, guidance=Guidance(), detail=0.0, steer_peaks=False)
+        return GenerateOptions(**chosen, background_strength=0.0, peak_projection=False)
 
     @property
     def prior(self) -> str:
@@ -69,15 +69,20 @@ class BaselineGenerator(Generator):
         """Whether a background image changes what is drawn."""
         return self.conditional
 
-    def check_mask(self, mask: NDArray[Any], index: int | None = None) -> NDArray[np.uint8]:
+    def check_mask(self, mask: NDArray[Any], name: str = "the mask") -> NDArray[np.uint8]:
         """The mask as uint8; an `InputError` where its classes or its size do not fit these weights."""
         checked, size = check_mask(mask), self.network.config.size
         if checked.shape != (size, size):
-            (ny, nx), which = checked.shape, "the mask" if index is None else f"mask {index}"
-            raise InputError(f"{which} has {nx} x {ny} pixels; {self.title} draws {size} x {size}")
+            ny, nx = checked.shape
+            raise InputError(f"{name} has {nx} x {ny} pixels; {self.title} draws {size} x {size}")
         return checked
 
-    def iterate(self, masks: Sequence[NDArray[Any]], seeds: Sequence[int], **options: Any) -> Iterator[Cutout]:  # type: ignore[override]
+    def iterate(
+        self,
+        specs: Iterable[ImageSpec],
+        options: GenerateOptions | None = None,
+        on_step: Callable[[], None] | None = None,
+    ) -> Iterator[Cutout]:
         """See `Generator.iterate`.
 
         Raises
@@ -90,49 +95,45 @@ class BaselineGenerator(Generator):
         UserWarning
             Also where peaks are asked for: no baseline knows them.
         """
-        if self.conditional == bool(options.get("unconditional")):
+        specs, options = list(specs), options or self.options()
+        if self.conditional == options.unconditional:
             text = "draws from masks: give some" if self.conditional else "knows no masks: use --unconditional NUMBER"
             raise InputError(f"{self.title} {text}", self.folder)
-        if not options.get("exact") and any(peaks and any(peaks) for peaks in options.get("peaks") or ()):
+        if not options.rescale_peaks and any(spec.peaks is not None and any(spec.peaks) for spec in specs):
             warnings.warn(f"{self.title} knows no peaks; those asked for are not used", stacklevel=2)
-        return super().iterate(masks, seeds, **options)
+        return super().iterate(specs, options, on_step)
 
     @torch.inference_mode()
     def draw(
-        self,
-        jobs: list[Job],
-        sampling: Sampling,
-        batch_size: int,
-        unconditional: bool,
-        on_step: Callable[[], None] | None,
+        self, specs: list[ImageSpec], options: GenerateOptions, on_step: Callable[[], None] | None = None
     ) -> NDArray[np.float32]:
         """Signal-to-noise images (batch, ny, nx)."""
-        seeds = [job.seed for job in jobs]
+        seeds = [spec.seed for spec in specs]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             if isinstance(self.network, Ddpm):
                 config = self.network.config
                 noise, generators = initial_noise(seeds, (config.channels, config.inner, config.inner))
                 noise = noise.to(self.device, memory_format=torch.channels_last)
-                steps = Steps(sampling.num_steps, self.objective.last_angle, generators, on_step)
-                scaled = self.network.sample(self.objective, noise, sampling.sampler, steps)
+                steps = Steps(options.num_steps, self.objective.last_angle, generators, on_step)
+                scaled = self.network.sample(self.objective, noise, options.sampler, steps)
             else:
-                scene, generators = self._scene(jobs), [torch.Generator().manual_seed(seed) for seed in seeds]
+                scene, generators = self._scene(specs), [torch.Generator().manual_seed(seed) for seed in seeds]
                 scaled = self.network(self.network.noise(scene, generators).to(self.device), scene)
         images: NDArray[np.float32] = scaled[:, 0].float().cpu().numpy()
         with np.errstate(over="ignore"):  # `_finish` looks
             return self.scaling.inverse(images, 0.0, 1.0) if self.scaling.invertible else images
 
-    def _scene(self, jobs: list[Job]) -> Scene:
+    def _scene(self, specs: list[ImageSpec]) -> Scene:
         """The network's conditions."""
-        masks = np.stack([job.mask for job in jobs]).astype(np.int64)
-        labels = np.stack([objects_to_labels(job.objects, job.mask.shape) for job in jobs]).astype(np.int64)
+        masks = np.stack([spec.mask for spec in specs]).astype(np.int64)
+        labels = np.stack([objects_to_labels(spec.objects, spec.shape) for spec in specs]).astype(np.int64)
         scene = Scene(torch.from_numpy(masks).to(self.device), torch.from_numpy(labels).to(self.device))
-        backdrops = [job.backdrop if isinstance(job.backdrop, Backdrop) else None for job in jobs]
-        if any(backdrops):
-            flat = np.zeros(jobs[0].mask.shape, np.float32)
-            pictures = [self.scaling.forward(flat if b is None else b.snr, 0.0, 1.0) for b in backdrops]
+        shown = [spec.background if isinstance(spec.background, BackgroundImage) else None for spec in specs]
+        if any(one is not None for one in shown):
+            flat = np.zeros(specs[0].shape, np.float32)
+            pictures = [self.scaling.forward(flat if b is None else b.snr, 0.0, 1.0) for b in shown]
             scene.backgrounds = torch.from_numpy(np.stack(pictures))[:, None].to(self.device)
-            scene.shown = torch.tensor([b is not None for b in backdrops], device=self.device)
+            scene.shown = torch.tensor([b is not None for b in shown], device=self.device)
         return scene
 
     def _digest(self) -> str:

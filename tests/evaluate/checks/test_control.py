@@ -13,7 +13,7 @@ from radiff.evaluate.checks.beams import BEAMS, fit_width, made_sources, point_a
 from radiff.evaluate.checks.control import Flux, flux_figures
 from radiff.evaluate.checks.generation import compare_directions, compare_spectra, direction_powers
 from radiff.evaluate.checks.orders import background_sources
-from radiff.generate.flux import bring_to_flux
+from radiff.generate.flux import rescale_fluxes
 from radiff.masks import AnnotateOptions, SourceObject, annotate, mask_to_objects, objects_to_mask
 from radiff.sky import Beam, Cutout
 
@@ -80,7 +80,7 @@ def samples():
 
 
 def told(samples, background="self-masked", **faults):
-    return control(samples, samples, drawing(**faults), bring_to_flux, background)[0]
+    return control(samples, samples, drawing(**faults), rescale_fluxes, background)[0]
 
 
 def missed(figures, group="all"):
@@ -88,7 +88,7 @@ def missed(figures, group="all"):
 
 
 def test_a_perfect_generator_meets_everything(samples):
-    figures, made = control(samples, samples, drawing(), bring_to_flux, "self-masked")
+    figures, made = control(samples, samples, drawing(), rescale_fluxes, "self-masked")
     assert [image.shape for image in made] == [SHAPE] * 12
     assert list(figures["groups"]) == ["all", "FIRST", "NVSS"]
     every = figures["groups"]["all"]
@@ -134,7 +134,7 @@ def test_exact_mode_is_exact_whatever_is_drawn(samples):
 
 def test_an_exact_mode_that_touches_the_noise_is_found(samples):
     def clumsy(image, *asked):
-        changed = bring_to_flux(image, *asked)
+        changed = rescale_fluxes(image, *asked)
         changed[0, :7] += 1e-9
         return changed
 

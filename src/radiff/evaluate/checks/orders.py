@@ -73,7 +73,7 @@ class Order:
 Draw = Callable[[Sequence[Order]], Iterable[Image]]
 """What generates: images (ny, nx) in Jy/beam about the level 0, one an order, in order."""
 Bring = Callable[[Image, Sequence[SourceObject], Sequence[float], str, float], Image]
-"""Exact fluxes: ``bring(image, objects, wanted, kind, beam_area) -> image``, `radiff.generate.bring_to_flux`."""
+"""Exact fluxes: ``bring(image, objects, wanted, kind, beam_area) -> image``, `radiff.generate.rescale_fluxes`."""
 
 
 def sample_orders(samples: Samples, background: str = "none", seed: int = 0) -> list[Order]:

@@ -5,7 +5,7 @@ import pytest
 
 from conftest import Injected
 from radiff.errors import InputError
-from radiff.generate import Sky, measure_noise, peaks_image
+from radiff.generate import Observation, measure_noise, peaks_image
 from radiff.masks import SourceObject, mask_to_objects
 from radiff.sky import Beam, Cutout
 
@@ -13,24 +13,24 @@ from radiff.sky import Beam, Cutout
 @pytest.mark.parametrize("rms", [0.0, -1e-4, float("nan"), float("inf")])
 def test_noise_must_be_positive(rms):
     with pytest.raises(InputError, match="must be a positive number"):
-        Sky(rms=rms)
+        Observation(rms=rms)
 
 
 def test_background_must_be_a_number():
     with pytest.raises(InputError, match="a background of nan"):
-        Sky(background=float("nan"))
+        Observation(background=float("nan"))
 
 
 def test_noise_of_an_image_is_measured_where_it_is_not_given(make_map):
     cutout = make_map((128, 128), [Injected(60, 60, 0.1, 5, 5)], rms=3e-4, background=1e-3)
-    sky = Sky.like(cutout)
+    sky = Observation.like(cutout)
     assert (sky.rms, sky.background) == pytest.approx((3e-4, 1e-3), rel=0.02)
-    assert Sky.like(cutout, rms=1.0).rms == 1.0
-    assert Sky.like(cutout, background=0.0).background == 0.0
+    assert Observation.like(cutout, rms=1.0).rms == 1.0
+    assert Observation.like(cutout, background=0.0).background == 0.0
 
 
 def test_what_an_image_does_not_tell_has_defaults():
-    sky = Sky.like(Cutout(np.random.default_rng(0).normal(0, 1, (64, 64))))
+    sky = Observation.like(Cutout(np.random.default_rng(0).normal(0, 1, (64, 64))))
     assert sky.beam == Beam(5.4, 5.4, 0.0)
     assert sky.pixel_scale == 1.8
     assert sky.make_wcs((64, 64)).wcs.ctype[0] == "RA---TAN"
@@ -90,5 +90,5 @@ def test_peaks_must_be_as_many_as_objects():
 
 
 def test_beam_in_pixels():
-    assert Sky(beam=Beam(8.0, 2.0, 30.0), pixel_scale=0.5).beam_pixels == pytest.approx(8.0)
-    assert Sky().beam_pixels == pytest.approx(3.0)
+    assert Observation(beam=Beam(8.0, 2.0, 30.0), pixel_scale=0.5).beam_pixels == pytest.approx(8.0)
+    assert Observation().beam_pixels == pytest.approx(3.0)

@@ -1,17 +1,14 @@
 """What a generated image's pixels are to mean: noise, beam, WCS, peaks. Knows no networks."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from radiff.errors import InputError
-from radiff.masks import SourceObject
 from radiff.sky import Beam, Cutout, background_rms
 
 DEFAULT_RMS = 1.5e-4
@@ -19,12 +16,10 @@ DEFAULT_RMS = 1.5e-4
 DEFAULT_BEAM = Beam(5.4, 5.4, 0.0)
 DEFAULT_PIXEL_SCALE = 1.8
 """Arcsec; beam and pixel of FIRST: three pixels a beam, as in all the training images."""
-MIN_NOISE_PIXELS = 500
-"""Below this many pixels outside the objects, the noise of a generated image is not measured and stays as it is."""
 
 
 @dataclass(frozen=True)
-class Sky:
+class Observation:
     """What the pixels of a generated image are to mean.
 
     Attributes
@@ -62,8 +57,8 @@ class Sky:
         object.__setattr__(self, "beam", Beam.of(self.beam))
 
     @classmethod
-    def like(cls, cutout: Cutout, rms: float | None = None, background: float | None = None) -> "Sky":
-        """The sky of a real image: its WCS, beam, header and (unless given, Jy/beam) its noise and level.
+    def like(cls, cutout: Cutout, rms: float | None = None, background: float | None = None) -> "Observation":
+        """The observation of a real image: its WCS, beam, header and (unless given, Jy/beam) its noise and level.
 
         Raises
         ------
@@ -97,45 +92,3 @@ class Sky:
         wcs.wcs.cdelt = [-self.pixel_scale / 3600, self.pixel_scale / 3600]
         wcs.wcs.cunit = ["deg", "deg"]
         return wcs
-
-
-def measure_noise(snr: NDArray[np.floating], mask: NDArray[np.uint8]) -> tuple[float, float, bool]:
-    """Level and rms of an image outside the objects (two pixels clear of them), and whether they were measured.
-
-    Where fewer than `MIN_NOISE_PIXELS` are left, (0, 1, False): the image is taken as it comes.
-    """
-    near = ndimage.binary_dilation(mask > 0, iterations=2) if mask.any() else np.zeros(mask.shape, bool)
-    if near.size - int(near.sum()) < MIN_NOISE_PIXELS:
-        return 0.0, 1.0, False
-    level, noise = background_rms(snr, near)
-    return (level, noise, True) if noise > 0 else (0.0, 1.0, False)
-
-
-def peaks_image(
-    shape: tuple[int, int], objects: Sequence[SourceObject], peak_snr: Sequence[float] | float
-) -> NDArray[np.float32]:
-    """(ny, nx): on each object the peak asked of it, in units of the rms; larger classes win overlaps.
-
-    Parameters
-    ----------
-    shape : (ny, nx)
-    objects : sequence of SourceObject
-    peak_snr : float or sequence of float
-        One for all, or one an object; 0 = not asked.
-
-    Raises
-    ------
-    InputError
-        Where the number of peaks is not that of the objects, or one is negative or no number.
-    """
-    values = [float(peak_snr)] * len(objects) if isinstance(peak_snr, int | float) else [float(v) for v in peak_snr]
-    if len(values) != len(objects):
-        raise InputError(f"{len(values)} peaks for {len(objects)} objects in the mask; give one for all or one each")
-    if any(not (math.isfinite(v) and v >= 0) for v in values):
-        raise InputError(
-            "a peak asked of an object is no number or negative; give it in units of the rms, 0: not asked"
-        )
-    image = np.zeros(shape, np.float32)
-    for item, value in sorted(zip(objects, values, strict=True), key=lambda pair: pair[0].class_value):
-        image[item.slices][item.stamp] = value
-    return image

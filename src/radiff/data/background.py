@@ -19,7 +19,7 @@ the mask's own image with its sources removed; ``other``: another field, its sou
 
 
 @dataclass(frozen=True)
-class Backdrop:
+class BackgroundImage:
     """A background image in units of its noise.
 
     Attributes
@@ -53,7 +53,7 @@ class Backdrop:
         level: float | None = None,
         seed: int = 0,
         name: str = "",
-    ) -> "Backdrop":
+    ) -> "BackgroundImage":
         """Make one of an image (ny, nx), Jy/beam.
 
         Parameters
@@ -87,7 +87,7 @@ class Backdrop:
         taken = np.where(np.isfinite(pixels), taken, 1).astype(np.uint8)
         return cls(((clean - level) / rms).astype(np.float32), mode, float(rms), float(level), name, taken)
 
-    def fitted(self, shape: tuple[int, int]) -> "Backdrop":
+    def fitted(self, shape: tuple[int, int]) -> "BackgroundImage":
         """The middle of it at `shape` (ny, nx), mirrored at its edges where it is smaller."""
         mask = None if self.mask is None else _fitted(self.mask, shape)
         return replace(self, snr=_fitted(self.snr, shape), mask=mask)
@@ -108,8 +108,8 @@ def _fitted(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class BackdropFile:
-    """A backdrop that is read when it is asked for, so that many cost no memory.
+class BackgroundFile:
+    """A background image that is read when it is asked for, so that many cost no memory.
 
     Attributes
     ----------
@@ -127,10 +127,10 @@ class BackdropFile:
 
     @property
     def name(self) -> str:
-        """What `Backdrop.name` will be."""
+        """What `BackgroundImage.name` will be."""
         return self.image.name
 
-    def load(self) -> Backdrop:
+    def load(self) -> BackgroundImage:
         """Read it.
 
         Raises
@@ -149,12 +149,12 @@ class BackdropFile:
             mask = read_mask(self.mask)
         level = cutout.background if cutout.rms is not None else None
         try:
-            return Backdrop.of(cutout.image, mask, self.mode, cutout.rms, level, self.seed, self.image.name)
+            return BackgroundImage.of(cutout.image, mask, self.mode, cutout.rms, level, self.seed, self.image.name)
         except InputError as error:
             raise error if error.path else InputError(error.message, self.image) from error
 
 
-def others(files: Sequence[BackdropFile], seeds: Sequence[int]) -> list[BackdropFile]:
+def others(files: Sequence[BackgroundFile], seeds: Sequence[int]) -> list[BackgroundFile]:
     """For each of `files` another one of them, drawn by its seed; mode ``other``.
 
     Raises
@@ -170,5 +170,5 @@ def others(files: Sequence[BackdropFile], seeds: Sequence[int]) -> list[Backdrop
         pick = k
         while files[pick].image == one.image:
             pick = int(random.integers(len(files)))
-        drawn.append(BackdropFile(files[pick].image, files[pick].mask, "other", int(seed)))
+        drawn.append(BackgroundFile(files[pick].image, files[pick].mask, "other", int(seed)))
     return drawn
