@@ -22,9 +22,9 @@ from rich.table import Table
 
 from radiff.cli.stamps import stamp_drawer
 from radiff.masks import COMPACT, EXTENDED, SPURIOUS
+from radiff.parallel import open_pool
 from radiff.populate import Number, PopulateOptions, drawn_orders, make_stamps, populate, write_stamps
 from radiff.populate.backgrounds import BackgroundOptions, noise_model, simulate_noise
-from radiff.populate.pool import open_pool
 from radiff.sky import Beam
 from radiff.sky.noise_source import open_noise
 

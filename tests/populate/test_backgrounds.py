@@ -8,9 +8,9 @@ from astropy.io import fits
 
 from populate_samples import BEAM, SCALE, noise_map
 from radiff.errors import InputError
+from radiff.parallel import processes
 from radiff.populate.backgrounds import BackgroundOptions, NoiseModel, noise_model, simulate_noise
 from radiff.populate.maps import Background
-from radiff.populate.pool import processes
 from radiff.sky import Beam, NoiseSpectrum, read_cutout
 from radiff.sky.noise_source import NoiseSource
 

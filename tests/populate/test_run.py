@@ -14,9 +14,9 @@ from astropy.table import Table
 from populate_samples import files_of, noise_map
 from radiff.errors import InputError
 from radiff.masks import COMPACT
+from radiff.parallel import open_pool, processes
 from radiff.populate import Number, PopulateOptions, populate
 from radiff.populate.package import MANIFEST, WORK, digest
-from radiff.populate.pool import open_pool, processes
 
 COUNTS = ["--compact", "60", "--extended", "20", "--spurious", "5", "--seed", "7", "--no-pictures"]
 
@@ -56,7 +56,7 @@ def test_more_objects_leave_the_draws_of_the_others_alone(package, background, s
 
 
 def test_two_processes_without_dask(package, background, stamps, options, tmp_path, monkeypatch):
-    monkeypatch.setattr("radiff.populate.pool.find_spec", lambda name: None)
+    monkeypatch.setattr("radiff.parallel.find_spec", lambda name: None)
     made = populate(background, tmp_path / "two", options, stamps=stamps, workers=2, window=200, pictures=False)
     assert files_of(made.folder) == files_of(package)
 

@@ -268,8 +268,8 @@ def draw(
       radiff noise draw -o noise.fits --beam 6.5,5.2,30 --rms 5e-5 --edge 3 --sidelobes 10
       radiff noise draw -o noise.fits --noise a.fits --noise b.fits --tiles 2x1 --wander
     """
+    from radiff.parallel import open_pool
     from radiff.populate.backgrounds import BackgroundOptions, noise_model, simulate_noise
-    from radiff.populate.pool import open_pool
     from radiff.sky import Beam, MapReader
     from radiff.sky.noise_source import open_noise
     from radiff.sky.windows import LARGE_MAP

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from radiff.errors import InputError
 from radiff.files import atomic_path
+from radiff.parallel import Pool, serial
 from radiff.populate.maps import create_image, write_rows
-from radiff.populate.pool import Pool, serial
 from radiff.sky import Beam, HeaderWarning, MapReader, Mosaic, NoiseField, NoiseSpectrum
 from radiff.sky.grid import SkyGrid, make_grid
 from radiff.sky.header import build_header

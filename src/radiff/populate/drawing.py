@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.files import atomic_path
-from radiff.populate.pool import Pool
+from radiff.parallel import Pool
 from radiff.populate.profiles import Pixels, gaussian, resampled, turned
 from radiff.populate.sources import Objects
 from radiff.populate.stamps import StampLibrary

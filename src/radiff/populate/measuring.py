@@ -11,9 +11,9 @@ from astropy.table import QTable
 from numpy.typing import NDArray
 
 from radiff.masks import SourceObject, class_name
+from radiff.parallel import Pool
 from radiff.populate.drawing import Drawn
 from radiff.populate.placing import Places
-from radiff.populate.pool import Pool
 from radiff.populate.profiles import centroid, mask_level, second_moments
 from radiff.populate.stamps import StampLibrary
 from radiff.populate.writing import flux_pixels

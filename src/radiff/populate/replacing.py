@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radiff.errors import InputError
+from radiff.parallel import Pool
 from radiff.populate.backgrounds import check_rms_map, make_noise, noise_model, rms_rows
 from radiff.populate.maps import Background
-from radiff.populate.pool import Pool
 from radiff.populate.survey import CELL, survey_map
 from radiff.sky import Mosaic, NoiseField
 from radiff.sky.noise_source import NoiseSource

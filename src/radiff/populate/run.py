@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from radiff.errors import InputError
 from radiff.files import atomic_path
 from radiff.masks import CLASSES, class_name
+from radiff.parallel import Pool, open_pool
 from radiff.populate.catalogs import catalog_sources
 from radiff.populate.drawing import Drawn, draw_stamps
 from radiff.populate.exports import export
@@ -32,7 +33,6 @@ from radiff.populate.options import PopulateOptions
 from radiff.populate.package import Package, check_quiet, check_same, describe, digest, listed, open_package
 from radiff.populate.pictures import draw_overviews
 from radiff.populate.placing import REASONS, Placer, Places
-from radiff.populate.pool import Pool, open_pool
 from radiff.populate.replacing import NoiseOptions, replace_noise
 from radiff.populate.sources import CatalogSources, Objects, draw_objects, planned
 from radiff.populate.stamps import StampLibrary

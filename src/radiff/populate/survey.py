@@ -17,8 +17,8 @@ from radiff.errors import InputError
 from radiff.files import atomic_path
 from radiff.masks import AnnotateOptions, Annotation, SourceObject, read_annotation, write_annotation
 from radiff.masks.large import WindowFinds, annotate_window, assemble, plan_map
+from radiff.parallel import Pool
 from radiff.populate.maps import Background, write_rows
-from radiff.populate.pool import Pool
 from radiff.sky import background_mesh
 from radiff.tiling import Tile, split_tiles
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radiff.parallel import Pool
 from radiff.populate.drawing import Drawn
 from radiff.populate.maps import Background, create_image, write_rows
 from radiff.populate.placing import Places
-from radiff.populate.pool import Pool
 from radiff.populate.profiles import mask_level
 from radiff.tiling import spans
 
