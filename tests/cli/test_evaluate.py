@@ -108,7 +108,7 @@ def test_refusals(folders, networks, tmp_path):
         ([tmp_path / "none", folders[1], *plain], "no such folder"),
         ([*folders, "--split", "test", *plain], "no cutout is in the split 'test'"),
         ([*folders, "--features", tmp_path], "is no weights folder"),
-        ([*folders, "--device", "gpu0", *plain], "shows no CUDA GPU"),
+        ([*folders, "--device", "gpu0", *plain], "'gpu0' is no device; there are: auto, cpu, cuda"),
         ([*folders, *plain, "-o", bad_inputs.READ_ONLY], "cannot write into this folder"),
         (
             [folders[0], write(tmp_path / "m", sky_sets.pictures(2, 50), ""), "--paired", *plain],

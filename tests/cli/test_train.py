@@ -83,7 +83,7 @@ def test_training_prints_its_validation_and_its_weights(collection, tmp_path):
         (("--preset", "huge"), "'huge' is neither a preset (smoke, cpu, gpu, paper) nor a YAML file"),
         (("--set", "autoencoder.loop.step=3"), "autoencoder.loop.step is no setting; valid here: steps, batch_size"),
         (("--set", "steps"), "--set 'steps' is not of the form key=value or section.key=value"),
-        (("--device", "tpu"), "--device tpu: there are auto, cpu, cuda"),
+        (("--device", "tpu"), "'tpu' is no device; there are: auto, cpu, cuda"),
         (("--set", "autoencoder.network.latent_channels=20"), "do not go together: a 4 x 4 patch has 16 cosines"),
         (("--set", "scaling.name=log"), "'log' is no intensity scaling; there are: snr-asinh, paper"),
     ],

@@ -126,7 +126,7 @@ def test_arguments_that_are_none_are_refused(maker, folder):
         maker.options(num_steps=0)
     with pytest.raises(InputError, match="'fp8' is no precision; there are"):
         MaskMaker(folder, "cpu", "fp8")
-    with pytest.raises(InputError, match="--device tpu: there are auto, cpu, cuda"):
+    with pytest.raises(InputError, match="'tpu' is no device; there are: auto, cpu, cuda"):
         MaskMaker(folder, "tpu")
 
 

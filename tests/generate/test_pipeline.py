@@ -610,7 +610,7 @@ def test_options_that_do_not_fit(generator, options, message):
 
 
 def test_devices():
-    from radiff.generate.networks import find_device
+    from radiff.models.precision import find_device
 
     assert find_device("cpu").type == "cpu"
     with pytest.raises(InputError, match="'tpu' is no device"):

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from radiff.errors import InputError
 from radiff.models import precision
-from radiff.models.precision import PRECISIONS, choose_precision, cpu_flags, has_fast_bf16
+from radiff.models.precision import PRECISIONS, choose_precision, cpu_flags, find_device, has_fast_bf16
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:1")
 INTEL = "processor\t: 0\nmodel name\t: Xeon\nflags\t\t: fpu avx2 {}\nvmx flags\t: amx_bf16\n\nprocessor\t: 1\n"
@@ -90,3 +91,22 @@ def test_on_a_gpu_its_compute_capability_decides(monkeypatch, capability, chosen
 def test_other_devices_compute_in_fp32(processor):
     processor(INTEL.format("amx_bf16"))
     assert choose_precision("auto", torch.device("meta")) == "fp32"
+
+
+def test_devices(monkeypatch):
+    assert find_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert find_device() == find_device("auto") == torch.device("cpu")
+    for name in ("cuda", "cuda:1"):
+        with pytest.raises(InputError, match="this machine shows no CUDA GPU to torch; use --device cpu"):
+            find_device(name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert find_device("auto") == torch.device("cuda") and find_device("cuda:1") == torch.device("cuda:1")
+    for name in ("tpu", "cuda:", "gpu0", ""):
+        with pytest.raises(InputError, match=f"'{name}' is no device; there are: auto, cpu, cuda"):
+            find_device(name)
+
+
+def test_an_unknown_precision():
+    with pytest.raises(InputError, match="'fp8' is no precision; there are: auto, fp32, bf16"):
+        choose_precision("fp8", CPU)

@@ -132,15 +132,10 @@ def load_networks(
     InputError
         Where there are no such weights, or the device is not there.
     """
-    import torch
-
     from radiff.models import io
+    from radiff.models.precision import find_device
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device != "cpu" and not torch.cuda.is_available():
-        raise InputError("this machine shows no CUDA GPU to torch; use the device 'cpu'")
-    found = Networks(device=device)
+    found = Networks(device=str(find_device(device)))
     for name, weights, load in (("features", features, io.load_features), ("segmenter", segmenter, io.load_segmenter)):
         if weights not in (None, "none"):
             folder = io.find_weights(str(weights), name)

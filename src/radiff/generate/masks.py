@@ -25,7 +25,7 @@ from radiff.masks.fields import fields_to_mask
 from radiff.masks.rules import MaskRules
 from radiff.models.io import find_weights, load_mask_model, read_manifest
 from radiff.models.mask_model import ANY
-from radiff.models.precision import PRECISIONS, choose_precision
+from radiff.models.precision import choose_precision, find_device
 from radiff.seeds import check_seed
 
 COUNTS = ("real", "even", "any")
@@ -83,13 +83,7 @@ class MaskMaker:
     def __init__(self, folder: str | os.PathLike[str], device: str = "auto", precision: str = "auto") -> None:
         self.folder = find_weights(folder, "masks")
         self.manifest = read_manifest(self.folder)
-        if device not in ("auto", "cpu", "cuda"):
-            raise InputError(f"--device {device}: there are auto, cpu, cuda")
-        if device == "cuda" and not torch.cuda.is_available():
-            raise InputError("--device cuda: this machine shows no CUDA GPU to torch; use --device cpu")
-        self.device = torch.device("cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda")
-        if precision not in PRECISIONS:
-            raise InputError(f"{precision!r} is no precision; there are: {', '.join(PRECISIONS)}")
+        self.device = find_device(device)
         self.precision = choose_precision(precision, self.device)
         layout = {"memory_format": torch.channels_last}
         self.model = load_mask_model(self.folder).to(self.device, **layout)  # type: ignore[call-overload]

@@ -1,7 +1,6 @@
 """Image specifications to signal-to-noise images by the networks of a weights folder. Knows no units and no files."""
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -28,7 +27,7 @@ from radiff.generate.windows import Window, peaks_image
 from radiff.models.conditions import Conditions, condition_planes, noise_augmented, shape_code
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
 from radiff.models.openvino import OpenVinoDenoiser, choose_backend
-from radiff.models.precision import PRECISIONS, choose_precision
+from radiff.models.precision import choose_precision, find_device
 from radiff.models.tiles import tiled
 
 DECODED = (64, 12)
@@ -63,8 +62,6 @@ class Networks:
         self.folder = find_weights(folder)
         self.manifest = read_manifest(self.folder)
         self.device = find_device(device)
-        if precision not in PRECISIONS:
-            raise InputError(f"{precision!r} is no precision; there are: {', '.join(PRECISIONS)}")
         self.precision, self.backend = choose_precision(precision, self.device), backend
         self._load()
         try:
@@ -258,14 +255,3 @@ def noises(snr: NDArray[np.float32], spec: ImageSpec) -> tuple[tuple[float, floa
         return (level, noise), (0.0, 1.0), measured
     wanted_level, wanted_noise, _ = measure_noise(spec.background.snr, spec.mask)
     return (level, noise), (wanted_level, wanted_noise), measured
-
-
-def find_device(name: str) -> torch.device:
-    """The torch device called `name`: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name != "cpu" and not re.fullmatch(r"cuda(:\d+)?", name):
-        raise InputError(f"{name!r} is no device; there are: auto, cpu, cuda")
-    if name != "cpu" and not torch.cuda.is_available():
-        raise InputError("this machine shows no CUDA GPU to torch; use the device 'cpu'")
-    return torch.device(name)

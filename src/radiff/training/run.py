@@ -20,7 +20,7 @@ from radiff.data.pack import Pack, build_pack
 from radiff.data.scaling import Paper, SnrAsinh, make_scaling, scaling_config
 from radiff.errors import InputError
 from radiff.models.io import find_weights, load_autoencoder, load_denoiser, read_manifest
-from radiff.models.precision import choose_precision
+from radiff.models.precision import choose_precision, find_device
 from radiff.training.autoencoder import AutoencoderTask
 from radiff.training.config import DenoiserRun, LoopSettings, Preset
 from radiff.training.denoiser import DenoiserTask
@@ -30,7 +30,6 @@ from radiff.training.mask_model import MaskLoader, MaskModelTask
 from radiff.training.segmenter import SegmenterTask
 from radiff.training.task import Loader, State, Task
 
-DEVICES = ("auto", "cpu", "cuda")
 SCALE_CUTOUTS = 1024
 """Cutouts that the latent scale is measured on."""
 NORM_CUTOUTS = 64
@@ -263,21 +262,18 @@ def make_accelerator(settings: LoopSettings, options: RunOptions) -> Accelerator
     InputError
         Where the device is not known, or ``cuda`` is asked for and there is none.
     """
-    device = options.device
-    if device not in DEVICES:
-        raise InputError(f"--device {device}: there are {', '.join(DEVICES)}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: this machine shows no CUDA GPU to torch; use --device cpu")
-    cpu = device == "cpu" or not torch.cuda.is_available()
+    device = find_device(options.device)
+    if device.index is not None:
+        raise InputError(f"--device {device}: training takes the GPUs of CUDA_VISIBLE_DEVICES; use --device cuda")
     wanted = settings.precision
     if wanted == "auto" and options.resume:
         wanted = kept_precision(options.run / CHECKPOINT) or wanted
-    precision = choose_precision(wanted, torch.device("cpu" if cpu else "cuda"))
-    if not cpu:  # TF32 where float32 is left, and the fastest convolutions for sizes that never change
+    precision = choose_precision(wanted, device)
+    if device.type != "cpu":  # TF32 where float32 is left, and the fastest convolutions for sizes that never change
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
     AcceleratorState._reset_state()  # a session may train both networks, each in a precision of its own
-    return Accelerator(cpu=cpu, mixed_precision={"fp32": "no", "bf16": "bf16"}[precision])
+    return Accelerator(cpu=device.type == "cpu", mixed_precision={"fp32": "no", "bf16": "bf16"}[precision])
 
 
 def make_packs(

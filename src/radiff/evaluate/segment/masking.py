@@ -18,7 +18,7 @@ from radiff.errors import InputError
 from radiff.masks import NUM_CLASSES, SourceObject, mask_to_objects
 from radiff.masks.merging import join, linked
 from radiff.models.io import find_weights, load_segmenter, read_manifest
-from radiff.models.precision import PRECISIONS, choose_precision
+from radiff.models.precision import choose_precision, find_device
 from radiff.sky import Cutout, background_rms
 from radiff.sky.cutout import window_of
 from radiff.tiling import iter_windows, ramp
@@ -85,11 +85,7 @@ class MapSegmenter:
         self.folder = find_weights(weights, "segmenter")
         manifest = read_manifest(self.folder)
         self.scaling = make_scaling(**manifest["scaling"])
-        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-        if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise InputError("this machine shows no CUDA GPU to torch; use --device cpu")
-        if precision not in PRECISIONS:
-            raise InputError(f"{precision!r} is no precision; there are: {', '.join(PRECISIONS)}")
+        self.device = find_device(device)
         self.precision = choose_precision(precision, self.device)
         self.batch_size = batch_size
         network = load_segmenter(self.folder)

@@ -26,7 +26,7 @@ from radiff.data.collection import Collection
 from radiff.errors import InputError
 from radiff.files import make_folder, read_json, write_json
 from radiff.models.io import find_weights, read_manifest
-from radiff.models.precision import choose_precision
+from radiff.models.precision import choose_precision, find_device
 from radiff.models.segmenter import SEGMENTERS
 from radiff.paper.experiments.pipeline import Experiment, Pipeline, native_samples
 from radiff.paper.experiments.plan import NAMES, ExperimentSettings, PipelineTask, make_plan
@@ -151,18 +151,10 @@ def prepare(
     precision = settings.loop.precision
     if precision == "auto":
         kept = run / "experiment.json"
-        precision = read_json(kept)["precision"] if kept.is_file() else _precision(device)
+        precision = read_json(kept)["precision"] if kept.is_file() else choose_precision("auto", find_device(device))
     settings = settings.model_copy(update={"loop": settings.loop.model_copy(update={"precision": precision})})
     chosen = tuple(samples) or known
-    return Experiment(opened.root, run, settings, weights, mask_weights, chosen, _device(device), threads)
-
-
-def _device(device: str) -> str:
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
-def _precision(device: str) -> str:
-    return choose_precision("auto", torch.device("cuda" if _device(device) == "cuda" else "cpu"))
+    return Experiment(opened.root, run, settings, weights, mask_weights, chosen, str(find_device(device)), threads)
 
 
 def reproduce_augmentation(
