@@ -2,9 +2,11 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,6 +23,29 @@ PLOT_STYLE: Any = {
 """Settings of matplotlib that all plots of a page share; with them the same plot gives the same bytes."""
 PLOT_SIZE = (4.4, 3.0)
 """Inches."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture with its text: `address` is a data: URL; `section` the heading that it belongs to."""
+
+    title: str
+    caption: str
+    address: str
+    section: str = ""
+
+
+def render(room: str, template: str, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
+    """A page (or, if its template is no HTML, a text) of the template of that name in ``<room>/templates``.
+
+    HTML templates may extend ``page.html`` and take pictures from ``plots.html``, both in ``radiff/templates``.
+    """
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(room), PackageLoader("radiff")]), autoescape=template.endswith(".html"),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= filters
+    return environment.get_template(template).render(**values)
 
 
 def data_address(content: bytes, kind: str) -> str:

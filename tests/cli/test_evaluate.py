@@ -150,5 +150,5 @@ def test_cutouts_are_read_as_they_were_written(folders):
 
     real, made = (ImageSet.open(folder) for folder in folders)
     assert real.names == made.names
-    assert real.read(3).mask_key == made.read(3).mask_key
-    assert np.isfinite(real.read(3).snr).all()
+    assert real.picture(3).mask_key == made.picture(3).mask_key
+    assert np.isfinite(real.picture(3).snr).all()

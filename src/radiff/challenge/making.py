@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 from astropy.table import QTable, Table
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from radiff.challenge.answers import HIDDEN, SETTINGS, read_answer
 from radiff.challenge.submission import submission_table, write_regions, write_submission
 from radiff.errors import InputError
 from radiff.files import atomic_path, make_folder, read_json, write_json, write_text
+from radiff.pages import render
 from radiff.parallel import track
 from radiff.sky import MapReader
 from radiff.sky.columns import COLUMNS, SUBMISSION, TRUTH, plain_columns
@@ -266,15 +266,12 @@ def _corner(table: QTable, grid: SkyGrid, share: float) -> Box:
 
 
 def _readme(name: str, grid: SkyGrid, window: Box | None, made: Challenge) -> str:
-    environment = Environment(
-        loader=PackageLoader("radiff.challenge.report"), undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
     columns = {column: COLUMNS[column] for column in SUBMISSION if column not in ("x", "y", "n_pixels", "fit")}
     unit = {column: "" if told.unit is None else str(told.unit) for column, told in columns.items()}
-    return environment.get_template("public.md").render(
-        name=name, grid=grid, window=window, training=made.training, columns=columns, unit=unit, map=MAP, sums=SUMS
-    )
+    return render(
+        "radiff.challenge.report", "public.md", {}, name=name, grid=grid, window=window, training=made.training,
+        columns=columns, unit=unit, map=MAP, sums=SUMS,
+    )  # fmt: skip
 
 
 def _digests(folder: Path) -> dict[str, str]:

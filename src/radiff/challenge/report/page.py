@@ -8,15 +8,13 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.table import Column, Table
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from radiff import pages
 from radiff.challenge.matching import Match
-from radiff.challenge.report.overview import draw_overview
-from radiff.challenge.report.plots import color_of, draw_plots
+from radiff.challenge.report.plots import color_of, draw_overview, draw_plots
 from radiff.challenge.scoring import Scored, Scores
 from radiff.challenge.sdc1 import PARTS
 from radiff.files import make_folder, write_json, write_text
-from radiff.pages import number
 from radiff.sky.columns import build_table, write_table
 from radiff.sky.sdc1 import write_sdc1
 
@@ -96,22 +94,22 @@ def render(scores: Scores) -> str:
     """The page, with all plots inside."""
     path = scores.answer.map if scores.answer.grid is not None else None
     plots = draw_plots(scores) + ([draw_overview(scores, path)] if path is not None else [])
-    environment = Environment(
-        loader=PackageLoader("radiff.challenge.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"share": share_text, "scatter": scatter_text, "number": number_text}
-    return environment.get_template("report.html").render(
+    return pages.render(
+        "radiff.challenge.report",
+        "report.html",
+        {"share": share_text, "scatter": scatter_text, "number": number_text},
         settings=scores.settings,
         entries=[one.figures | {"color": color_of(k)} for k, one in enumerate(scores.entries)],
-        all_plots=plots,
+        plots={
+            name: [p for p in plots if p.section == name] for name in ("completeness", "reliability", "errors", "map")
+        },
         parts=PARTS,
     )
 
 
 def number_text(value: float | None) -> str:
     """A number, or a dash where it is not known."""
-    return "-" if value is None else number(value)
+    return "-" if value is None else pages.number(value)
 
 
 def share_text(share: dict[str, Any]) -> str:

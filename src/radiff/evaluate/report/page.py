@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from radiff import pages
 from radiff.errors import InputError
 from radiff.estimates import Estimate, Metric
 from radiff.evaluate.evaluation import FORMAT, Evaluation
 from radiff.evaluate.report.plots import draw_plots, draw_sheet_address
 from radiff.files import make_folder, read_json, write_json, write_text
-from radiff.pages import markdown_row, number
+from radiff.pages import Plot, markdown_row, number
 
+STRETCH = "asinh stretch, from -3 rms to the peak."
 REPORT, PAGE = "report.json", "report.html"
 HEADLINES = (
     "fid", "kid", "precision", "recall", "seg_score", "seg_total_sources", "ssim", "flux_peak_all", "asked_peak",
@@ -41,27 +41,24 @@ def render(found: Evaluation) -> str:
     """The page, with all pictures inside."""
     counts = (found.settings["real"]["images"], found.settings["synthetic"]["images"])
     plots = draw_plots(found.curves, counts)
-    sheets: list[dict[str, Any]] = [{"sheet": s, "address": draw_sheet_address(s)} for s in found.sheets]
+    sheets = [Plot(s.title, f"{s.caption} {STRETCH}", draw_sheet_address(s), s.section) for s in found.sheets]
     sections = [
         {
             "name": name,
             "metrics": lines,
             "plots": [p for p in plots if p.section == name],
-            "sheets": [s for s in sheets if s["sheet"].section == name],
+            "sheets": [s for s in sheets if s.section == name],
         }
         for name, lines in by_section(found.metrics)
     ]
-    environment = Environment(
-        loader=PackageLoader("radiff.evaluate.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"figure": figure, "sizes": sizes, "seconds": lambda s: f"{s:.1f} s"}
-    environment.tests["differing"] = differs
-    return environment.get_template("report.html").render(
+    return pages.render(
+        "radiff.evaluate.report",
+        "report.html",
+        {"figure": figure, "sizes": sizes, "seconds": lambda s: f"{s:.1f} s", "differs": differs},
         settings=found.settings,
         summary=[m for key in HEADLINES for m in found.metrics if m.key == key and m.value is not None],
         sections=sections,
-        sheets=[s for s in sheets if not s["sheet"].section],
+        sheets=[s for s in sheets if not s.section],
         seconds=found.seconds,
         failures=found.failures,
     )

@@ -3,7 +3,6 @@
 import io
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,13 @@ from radiff.evaluate.metrics.physics import SOURCE_TITLES
 from radiff.evaluate.report.sheets import Sheet
 from radiff.masks import CLASSES
 from radiff.masks.review import LABELS, REVIEW_COLORS, Panel
-from radiff.pages import data_address, svg_address
+from radiff.pages import Plot, data_address, svg_address
 from radiff.sky import quicklook
 
 REAL, MADE = "#222222", "#d1495b"
 NAMES = ("real", "synthetic")
 BLANK = "#33415c"
 """Colour of blank pixels in a sheet."""
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A picture with its text: `address` is a data: URL; `section` the heading that it belongs to."""
-
-    title: str
-    caption: str
-    address: str
-    section: str
 
 
 def draw_plots(curves: dict[str, Any], counts: tuple[int, int]) -> list[Plot]:
