@@ -43,7 +43,7 @@ ABOUT = {
         "beam": Beam(5.4, 5.4),
         "frequency": 1.4e9,
         "rms_spread": 0.025,
-        "faint": FaintSources(0.01, 2.0, 1.0, 3.0),
+        "faint": FaintSources(0.01, 2.0, 1.0, 3.3),
         "residuals": Residuals(0.16, 0.0135, 0.5, 16.0, 2.0, 1.0, 0.2, 1.0),
     },
     "NVSS": {
