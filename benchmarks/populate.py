@@ -20,10 +20,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from radiff.cli.stamps import stamp_drawer
 from radiff.masks import COMPACT, EXTENDED, SPURIOUS
 from radiff.parallel import open_pool
-from radiff.populate import Number, PopulateOptions, drawn_orders, make_stamps, populate, write_stamps
+from radiff.populate import Number, PopulateOptions, drawn_specs, make_stamps, populate, write_stamps
 from radiff.populate.backgrounds import BackgroundOptions, noise_model, simulate_noise
 from radiff.sky import Beam
 from radiff.sky.noise_source import open_noise
@@ -139,8 +138,9 @@ def generate(path: Path, arguments: argparse.Namespace) -> None:
 
     generator = Generator(arguments.weights)
     half = arguments.generate // 2
-    orders = [*drawn_orders(half, EXTENDED, 0, 4.0), *drawn_orders(half, SPURIOUS, half, 4.0)]
-    found = [one for one in make_stamps(orders, stamp_drawer(generator, num_steps=arguments.steps)) if one is not None]
+    specs = [*drawn_specs(half, EXTENDED, 0, 4.0), *drawn_specs(half, SPURIOUS, half, 4.0)]
+    images = generator.images(generator.options(num_steps=arguments.steps))
+    found = [one for one in make_stamps(specs, images) if one is not None]
     write_stamps(path, found, {"SEED": 0})
 
 

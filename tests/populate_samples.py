@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from radiff.data.spec import ImageSpec
 from radiff.populate.backgrounds import BackgroundOptions, simulate_noise
-from radiff.populate.making import StampOrder, cut_stamp
+from radiff.populate.making import cut_stamp, spec_of
 from radiff.populate.stamps import StampLibrary, write_stamps
 from radiff.sky import Beam
 
@@ -25,8 +26,8 @@ def noise_map(path: Path, shape=(400, 500), simulated=True, **options) -> Path:
     return path
 
 
-def double(class_value=3, seed=0, size=96, length=30.0, beam=4.0) -> tuple[StampOrder, np.ndarray]:
-    """An order and the image that comes of it: two lobes of unlike brightness on noise of rms 1."""
+def double(class_value=3, seed=0, size=96, length=30.0, beam=4.0) -> tuple[ImageSpec, np.ndarray]:
+    """A specification and the image that comes of it: two lobes of unlike brightness on noise of rms 1."""
     random = np.random.default_rng((seed, 50))
     y, x = np.indices((size, size)) - (size - 1) / 2
     angle, width = random.uniform(0, np.pi), beam / 2.355
@@ -36,14 +37,14 @@ def double(class_value=3, seed=0, size=96, length=30.0, beam=4.0) -> tuple[Stamp
         wide = width * random.uniform(1.2, 2.0)
         image += peak * np.exp(-0.5 * ((x - cx) ** 2 + (y - cy) ** 2) / wide**2)
     mask = (image > 3).astype(np.uint8) * np.uint8(class_value)
-    return StampOrder(mask, seed, 400.0, beam, "test"), image + random.normal(size=image.shape)
+    return spec_of(mask, seed, 400.0, beam, "test"), image + random.normal(size=image.shape)
 
 
 def library(path: Path, extended=12, spurious=4) -> StampLibrary:
     """A library of doubles: extended ones of 10 to 30 pixels, spurious ones short."""
-    orders = [double(3, seed, length=10 + 20 * seed / max(extended - 1, 1)) for seed in range(extended)]
-    orders += [double(1, 100 + seed, size=64, length=6.0) for seed in range(spurious)]
-    made = [cut_stamp(image, order) for order, image in orders]
+    pairs = [double(3, seed, length=10 + 20 * seed / max(extended - 1, 1)) for seed in range(extended)]
+    pairs += [double(1, 100 + seed, size=64, length=6.0) for seed in range(spurious)]
+    made = [cut_stamp(image, spec) for spec, image in pairs]
     return write_stamps(path, [one for one in made if one is not None], {"SEED": 0})
 
 

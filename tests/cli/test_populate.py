@@ -215,21 +215,21 @@ def test_populate_refuses(place, arguments, message):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_stamps(tmp_path, weights, monkeypatch):
-    """A drawer stands for the network, which draws nothing of one order: library, sheet and counts."""
+    """A generator stands for the network, which makes nothing of one mask: library, sheet and counts."""
     told = call(
         "stamps", "-o", tmp_path / "none.fits", "-n", "1", "--weights", weights, "--steps", "1", "--batch-size", "1"
     )
     assert told.exit_code in (0, 2)
 
-    def drawer(generator, **options):
-        def draw(orders):
-            for order in orders:
-                noise = np.random.default_rng(order.seed).normal(size=order.mask.shape)
-                yield noise + order.peak * (order.mask > 0) * (order.seed != 1)
+    def images(generator, options):
+        def generate(specs):
+            for spec in specs:
+                noise = np.random.default_rng(spec.seed).normal(size=spec.mask.shape)
+                yield noise + spec.peaks[0] * (spec.mask > 0) * (spec.seed != 1)
 
-        return draw
+        return generate
 
-    monkeypatch.setattr("radiff.cli.stamps.stamp_drawer", drawer)
+    monkeypatch.setattr("radiff.generate.Generator.images", images)
     more = ["--weights", weights, "-n", "3", "--classes", "extended,spurious"]
     told = call("stamps", "-o", tmp_path / "stamps.fits", *more)
     assert told.exit_code == 0, told.output

@@ -59,7 +59,7 @@ def test_table_3(run, tmp_path):
 
 
 def test_table_4_with_another_model(run, tmp_path, monkeypatch):
-    code = "import numpy as np\n\ndef draw(orders):\n    return [o.field.image - o.field.level for o in orders]\n"
+    code = "import numpy as np\n\ndef draw(specs):\n    return [s.rms * s.background.snr for s in specs]\n"
     (tmp_path / "my_models.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     result = run("table4", "--model", "mine=my_models:draw", "--limit", 8)

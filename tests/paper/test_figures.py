@@ -1,4 +1,4 @@
-"""What the figures show: the choice of masks and backgrounds, the orders behind each panel, made skies."""
+"""What the figures show: the choice of masks and backgrounds, what is asked behind each panel, made skies."""
 
 import dataclasses
 
@@ -31,10 +31,10 @@ def samples():
 class Recorder:
     """A generator that draws nothing but noise and keeps what it was asked."""
 
-    def __call__(self, orders):
-        self.orders = list(orders)
-        for order in self.orders:
-            yield order.rms * np.random.default_rng(order.seed).normal(size=order.mask.shape)
+    def __call__(self, specs):
+        self.specs = list(specs)
+        for spec in self.specs:
+            yield spec.rms * np.random.default_rng(spec.seed).normal(size=spec.mask.shape)
 
 
 def test_made_cutouts_hold_the_sources_of_their_masks(samples):
@@ -93,22 +93,22 @@ def test_figure7_asks_for_every_mode_at_one_seed(samples, tmp_path):
     path = figure7(tmp_path / "f.png", samples, draw, rows=2)
     with Image.open(path) as picture:
         assert picture.width > 1000
-    modes = [None if one.field is None else one.field.mode for one in draw.orders]
+    modes = [None if one.background is None else one.background.mode for one in draw.specs]
     assert modes == [None, "self-masked", "self", "other"] * 2
-    for row in (draw.orders[:4], draw.orders[4:]):
+    for row in (draw.specs[:4], draw.specs[4:]):
         assert len({one.seed for one in row}) == 1
         assert all(one.mask is row[0].mask and one.peaks == row[0].peaks for one in row)
-        assert row[1].field.image is row[2].field.image
-        assert row[3].field.image is not row[1].field.image
+        assert row[1].background.name == row[2].background.name
+        assert row[3].background.name != row[1].background.name
         assert mask_to_objects(row[0].mask)[0].npix == row[0].objects[0].npix
 
 
 def test_figure8_changes_nothing_but_the_background(samples, tmp_path):
     draw = Recorder()
     figure8(tmp_path / "f.png", samples, draw, rows=2, backgrounds=3)
-    assert len(draw.orders) == 6
-    for row in (draw.orders[:3], draw.orders[3:]):
+    assert len(draw.specs) == 6
+    for row in (draw.specs[:3], draw.specs[3:]):
         assert len({one.seed for one in row}) == 1
-        assert len({id(one.field.image) for one in row}) == 3
-        assert all(one.field.mode == "other" for one in row)
-    assert [id(one.field.image) for one in draw.orders[:3]] == [id(one.field.image) for one in draw.orders[3:]]
+        assert len({one.background.name for one in row}) == 3
+        assert all(one.background.mode == "other" for one in row)
+    assert [one.background.name for one in draw.specs[:3]] == [one.background.name for one in draw.specs[3:]]

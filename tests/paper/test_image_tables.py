@@ -8,11 +8,12 @@ import pytest
 
 import sky_sets
 from radiff.data.collection import Collection, CollectionWriter
+from radiff.data.observation import Observation
 from radiff.errors import InputError
 from radiff.evaluate import Samples
 from radiff.evaluate.sets import ImageSet
 from radiff.masks import Annotation
-from radiff.paper.image_tables import PAPER, Comparison, TableRow, draw_row, reproduce, row_orders
+from radiff.paper.image_tables import PAPER, Comparison, TableRow, draw_row, reproduce, row_specs
 from radiff.sky import Beam, Cutout
 
 COUNT, RMS = 24, 2e-4
@@ -36,16 +37,16 @@ def samples(folder):
     return Samples.read(Collection.open(folder), "val")
 
 
-def same(orders):
+def same(specs):
     """What knows the answer: the background image itself."""
-    for order in orders:
-        yield order.field.image - order.field.level
+    for spec in specs:
+        yield spec.rms * spec.background.snr
 
 
-def noise(orders):
+def noise(specs):
     """What knows nothing."""
-    for order in orders:
-        yield order.rms * sky_sets.noise((5, order.seed), order.mask.shape[0])
+    for spec in specs:
+        yield spec.rms * sky_sets.noise((5, spec.seed), spec.mask.shape[0])
 
 
 ROWS = [TableRow("the truth", same, "self", "knows the answer"), TableRow("noise / only", noise)]
@@ -90,17 +91,17 @@ def test_the_papers_figures():
 
 
 def test_every_row_has_the_same_masks_and_its_own_background(samples):
-    plain, masked = (row_orders(samples, TableRow("x", same, b), 3, False) for b in ("none", "self-masked"))
+    plain, masked = (row_specs(samples, TableRow("x", same, b), 3, False) for b in ("none", "self-masked"))
     for k, (one, other) in enumerate(zip(plain, masked, strict=True)):
         np.testing.assert_array_equal(one.mask, other.mask)
         assert one.seed == other.seed == 3 + k
-        assert one.field is None and other.field.mode == "self-masked"
+        assert one.background is None and other.background.mode == "self-masked"
         assert one.peaks is None
-    assert row_orders(samples, TableRow("x", same), 0, True)[0].peaks is not None
+    assert row_specs(samples, TableRow("x", same), 0, True)[0].peaks is not None
 
 
 def test_a_stopped_row_goes_on_where_it_was(samples, tmp_path):
-    orders = row_orders(samples, ROWS[1], 0, False) * 2
+    specs = row_specs(samples, ROWS[1], 0, False) * 2
     seen = []
 
     def counted(part):
@@ -111,14 +112,14 @@ def test_a_stopped_row_goes_on_where_it_was(samples, tmp_path):
 
     row = TableRow("slow", counted, key="1")
     with pytest.raises(KeyboardInterrupt):
-        draw_row(row, orders, tmp_path)
+        draw_row(row, specs, tmp_path)
     seen.clear()
-    images, seconds = draw_row(row, orders, tmp_path)
+    images, seconds = draw_row(row, specs, tmp_path)
     assert len(seen) == 48 - 32 and seconds > 0
-    expected = np.stack([image / RMS for image in noise([replace(o, rms=RMS) for o in orders])])
+    expected = np.stack([image / RMS for image in noise([replace(o, observation=Observation(rms=RMS)) for o in specs])])
     np.testing.assert_allclose(images, expected, rtol=1e-5)
     seen.clear()
-    draw_row(replace(row, key="2"), orders[:32], tmp_path)  # other weights: drawn again
+    draw_row(replace(row, key="2"), specs[:32], tmp_path)  # other weights: drawn again
     assert len(seen) == 32
 
 
@@ -126,7 +127,7 @@ def test_refusals(samples, tmp_path):
     with pytest.raises(InputError, match="'table5' is no table"):
         run("table5", samples, tmp_path)
     with pytest.raises(InputError, match="gave 1 images for 24 masks"):
-        run("table3", samples, tmp_path, [TableRow("one", lambda orders: [np.zeros((64, 64))])])
+        run("table3", samples, tmp_path, [TableRow("one", lambda specs: [np.zeros((64, 64))])])
     networks = sky_sets.networks()
     networks.segmenter = None
     with pytest.raises(InputError, match="table4 needs a feature network and a segmenter"):
@@ -139,8 +140,8 @@ def test_refusals(samples, tmp_path):
 
 
 def test_images_without_noise_are_refused(samples, tmp_path):
-    def flat(orders):
-        return [np.ones(order.mask.shape) for order in orders]
+    def flat(specs):
+        return [np.ones(order.mask.shape) for order in specs]
 
     with pytest.raises(InputError, match="has no noise"):
         run("table3", samples, tmp_path, [TableRow("flat", flat)])

@@ -1,10 +1,11 @@
-"""Orders handed on to generators: masks that a mask model draws in place of the orders' own."""
+"""Specifications handed on to generators: masks that a mask model draws in place of their own."""
 
 from types import SimpleNamespace
 
 import numpy as np
 
-from radiff.evaluate import Order
+from radiff.data.observation import Observation
+from radiff.data.spec import ImageSpec
 from radiff.paper.rows import own_masks
 
 
@@ -19,8 +20,9 @@ class Maker:
             yield SimpleNamespace(index=k, mask=mask, objects=[k])
 
 
-def orders(seeds):
-    return [Order(np.full((16, 16), 3, np.uint8), ["real"], seed, 1e-4, [9.0]) for seed in seeds]
+def specs(seeds):
+    sky = Observation(rms=1e-4)
+    return [ImageSpec(np.full((16, 16), 3, np.uint8), seed, ["real"], sky, [9.0]) for seed in seeds]
 
 
 def seen(empty_share, seeds, piece):
@@ -28,26 +30,26 @@ def seen(empty_share, seeds, piece):
 
     def draw(some):
         asked.extend(some)
-        yield from (order.mask.astype(float) for order in some)
+        yield from (spec.mask.astype(float) for spec in some)
 
     drawn = own_masks(draw, Maker(), empty_share)
-    images = [image for first in range(0, len(seeds), piece) for image in drawn(orders(seeds[first : first + piece]))]
+    images = [image for first in range(0, len(seeds), piece) for image in drawn(specs(seeds[first : first + piece]))]
     return asked, np.array(images)
 
 
 def test_masks_are_the_makers():
     asked, images = seen(0.0, list(range(20)), 20)
-    assert [np.argwhere(order.mask == 2).tolist() for order in asked] == [[[k % 16, k % 16]] for k in range(20)]
-    assert [order.objects for order in asked] == [[k] for k in range(20)]
-    assert all(order.peaks is None and order.rms == 1e-4 and order.seed == k for k, order in enumerate(asked))
-    assert (images == np.array([order.mask for order in asked])).all()
+    assert [np.argwhere(spec.mask == 2).tolist() for spec in asked] == [[[k % 16, k % 16]] for k in range(20)]
+    assert [spec.objects for spec in asked] == [[k] for k in range(20)]
+    assert all(spec.peaks is None and spec.rms == 1e-4 and spec.seed == k for k, spec in enumerate(asked))
+    assert (images == np.array([spec.mask for spec in asked])).all()
 
 
 def test_some_are_empty_whatever_they_are_drawn_with():
     seeds = list(range(400))
     asked, images = seen(0.4, seeds, 400)
-    empty = np.array([not order.mask.any() for order in asked])
+    empty = np.array([not spec.mask.any() for spec in asked])
     assert 0.33 < empty.mean() < 0.47
-    assert all(bool(order.objects) != one for order, one in zip(asked, empty, strict=True))
+    assert all(bool(spec.objects) != one for spec, one in zip(asked, empty, strict=True))
     assert (seen(0.4, seeds, 7)[1] == images).all()
     assert not seen(1.0, seeds[:9], 9)[1].any()

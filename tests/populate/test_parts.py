@@ -10,7 +10,7 @@ from conftest import celestial_wcs
 from populate_samples import BEAM, SCALE, double, library
 from radiff.errors import InputError
 from radiff.masks import EXTENDED, SPURIOUS, SourceObject
-from radiff.populate import FluxRule, Number, PopulateOptions, StampLibrary, drawn_orders, object_orders, read_counts
+from radiff.populate import FluxRule, Number, PopulateOptions, StampLibrary, drawn_specs, object_specs, read_counts
 from radiff.populate.making import cut_stamp, make_stamps
 from radiff.populate.profiles import centroid, gaussian, mask_level, resampled, second_moments, turned
 from radiff.populate.stamps import write_stamps
@@ -206,8 +206,8 @@ def test_options_that_are_refused(given, message):
 
 
 def test_a_stamp_has_no_background_and_no_edge():
-    order, image = double(seed=3)
-    stamp = cut_stamp(image + 7.0, order)
+    spec, image = double(seed=3)
+    stamp = cut_stamp(image + 7.0, spec)
     area = math.pi / (4 * math.log(2)) * 16
     assert stamp.values.sum() == pytest.approx(area, rel=1e-5) and stamp.values.min() == 0
     border = np.concatenate([stamp.values[[0, -1]].ravel(), stamp.values[:, [0, -1]].ravel()])
@@ -216,35 +216,35 @@ def test_a_stamp_has_no_background_and_no_edge():
     assert steps < 0.5  # nowhere is it cut
     assert stamp.dynamic == pytest.approx(400, rel=0.1) and stamp.class_value == EXTENDED
     # what is left of the true image, noise apart, is within a percent
-    clean = image[order.mask > 0].sum()
+    clean = image[spec.mask > 0].sum()
     assert stamp.values.max() / stamp.values.sum() == pytest.approx(image.max() / clean, rel=0.03)
 
 
 def test_no_stamp_of_nothing_and_of_specks():
-    order, image = double()
+    spec, image = double()
     noise = np.random.default_rng(0).normal(size=image.shape)
-    assert cut_stamp(noise, order) is None
-    noise[order.mask > 0] += 0
-    y, x = np.argwhere(order.mask > 0)[0]
+    assert cut_stamp(noise, spec) is None
+    noise[spec.mask > 0] += 0
+    y, x = np.argwhere(spec.mask > 0)[0]
     noise[y, x] += 500.0  # one pixel is narrower than the beam
-    assert cut_stamp(noise, order) is None
-    assert list(make_stamps([order], lambda orders: [noise])) == [None]
+    assert cut_stamp(noise, spec) is None
+    assert list(make_stamps([spec], lambda specs: [noise])) == [None]
     with pytest.raises(InputError, match=r"an image of \(3, 3\) came for a mask of \(96, 96\)"):
-        list(make_stamps([order], lambda orders: [np.zeros((3, 3))]))
+        list(make_stamps([spec], lambda specs: [np.zeros((3, 3))]))
 
 
-def test_orders():
-    orders = drawn_orders(3, EXTENDED, 10, 4.0)
-    assert [one.seed for one in orders] == [10, 11, 12]
-    again = drawn_orders(1, EXTENDED, 11, 4.0)[0]
-    assert np.array_equal(again.mask, orders[1].mask) and again.peak == orders[1].peak
-    assert all(set(np.unique(one.mask)) == {0, EXTENDED} and one.mask.shape[0] % 4 == 0 for one in orders)
+def test_specifications():
+    specs = drawn_specs(3, EXTENDED, 10, 4.0)
+    assert [one.seed for one in specs] == [10, 11, 12]
+    again = drawn_specs(1, EXTENDED, 11, 4.0)[0]
+    assert np.array_equal(again.mask, specs[1].mask) and again.peaks == specs[1].peaks
+    assert all(set(np.unique(one.mask)) == {0, EXTENDED} and one.mask.shape[0] % 4 == 0 for one in specs)
     faint = SourceObject("S1", SPURIOUS, np.ones((2, 3), bool), info={"peak_snr": 4.0})
     bright = SourceObject("S2", SPURIOUS, np.ones((2, 3), bool), info={"peak_snr": 400.0})
     huge = SourceObject("S3", EXTENDED, np.ones((300, 300), bool))
-    made, left_out = object_orders([(faint, 4.0, "a"), (bright, 4.0, "b"), (huge, 4.0, "c")], 5, 4.0)
+    made, left_out = object_specs([(faint, 4.0, "a"), (bright, 4.0, "b"), (huge, 4.0, "c")], 5, 4.0)
     assert left_out == 1 and [one.seed for one in made] == [5, 6] and [one.source for one in made] == ["a", "b"]
-    reach = 4.0 * (math.sqrt(math.log(made[0].peak / 3)) - math.sqrt(math.log(4 / 3))) / math.sqrt(4 * math.log(2))
+    reach = 4.0 * (math.sqrt(math.log(made[0].peaks[0] / 3)) - math.sqrt(math.log(4 / 3))) / math.sqrt(4 * math.log(2))
     radius = math.sqrt((made[0].mask > 0).sum() / math.pi)
     assert radius == pytest.approx(reach + 1.2, abs=0.7)  # it was faint when it was outlined
     assert (made[1].mask > 0).sum() < 20
@@ -253,8 +253,8 @@ def test_orders():
 def test_a_library_keeps_everything(tmp_path):
     opened = library(tmp_path / "stamps.fits", 3, 1)
     assert len(opened) == 4 and opened.of_class(EXTENDED).tolist() == [0, 1, 2] and opened.of_class(SPURIOUS) == [3]
-    order, image = double(seed=1, length=20.0)
-    assert np.array_equal(opened.values(1), cut_stamp(image, order).values)
+    spec, image = double(seed=1, length=20.0)
+    assert np.array_equal(opened.values(1), cut_stamp(image, spec).values)
     assert opened.index["seed"].tolist() == [0, 1, 2, 100] and opened.meta["SEED"] == 0
     assert all(opened.values(n).max() == pytest.approx(opened.index["peak"][n], rel=1e-6) for n in range(4))
 

@@ -93,7 +93,6 @@ def control(
     from radiff.data.collection import Collection
     from radiff.files import write_json
     from radiff.generate import Generator, rescale_fluxes
-    from radiff.generate.orders import drawer
 
     if samples not in ("native", "all"):
         raise InputError(f"--samples {samples}: choose native or all")
@@ -102,15 +101,15 @@ def control(
     chosen = evaluate.Samples.read(opened, split, limit, resampled=samples == "all")
     sources = evaluate.background_sources(chosen, background, seed)
     reference = evaluate.Samples.read(opened, split, REFERENCE, resampled=True)
-    draw = drawer(
-        Generator(weights, device),
+    generator = Generator(weights, device)
+    options = generator.options(
         num_steps=steps,
         sampler=sampler,
         guidance=scales,
         background_strength=background_strength,
         batch_size=batch_size,
     )
-    figures, made = evaluate.control(chosen, reference, draw, rescale_fluxes, background, seed)
+    figures, made = evaluate.control(chosen, reference, generator.images(options), rescale_fluxes, background, seed)
     print("\n".join(evaluate.control_lines(figures)))
     if json_file is not None:
         write_json(json_file, figures)

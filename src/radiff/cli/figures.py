@@ -53,7 +53,6 @@ def backgrounds(
     from radiff.data.collection import Collection
     from radiff.files import make_folder
     from radiff.generate import Generator
-    from radiff.generate.orders import drawer
     from radiff.paper.figures import figure7, figure8, simulated_samples
 
     if (collection is None) != made:
@@ -64,7 +63,8 @@ def backgrounds(
     else:
         samples = evaluate.Samples.read(Collection.open(collection), split)
     options = {"sampler": sampler, "guidance": scales, "background_strength": background_strength}
-    draw = drawer(Generator(weights, device), num_steps=steps, **options)
+    generator = Generator(weights, device)
+    draw = generator.images(generator.options(num_steps=steps, **options))
     make_folder(output)
     print(figure7(output / "figure7.png", samples, draw, rows, seed, "made image" if made else "real image"))
     print(figure8(output / "figure8.png", samples, draw, max(1, rows // 2), seed=seed))

@@ -29,7 +29,8 @@ def reproduce(
     ),
     weights: Annotated[list[str] | None, typer.Option(help="Weights to measure; repeat for several.")] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="Another model: NAME=MODULE:FUNCTION, orders in, images out; repeat.")
+        list[str] | None,
+        typer.Option(help="Another model: NAME=MODULE:FUNCTION, masks in, images out; repeat."),
     ] = None,
     split: Annotated[str, typer.Option(help="Split of the collection that no model was trained on.")] = "val",
     limit: Annotated[int | None, typer.Option(min=4, help="At most so many cutouts, evenly chosen.")] = None,
@@ -68,8 +69,8 @@ def reproduce(
     Baselines ('radiff train dcgan', pggan, ddpm for table3; spade, inade for table4) are given by their weights, as
     ours are.
 
-    Another model is a function of orders (radiff.evaluate.Order: mask, background, beam, rms, seed) that gives images
-    in Jy/beam about the level 0.
+    Another model is a function of specifications (radiff.ImageSpec: mask, background, beam, rms, seed) that gives
+    images in Jy/beam about the level 0.
 
     \b
     Examples:

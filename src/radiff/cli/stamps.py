@@ -2,9 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +11,9 @@ from radiff.cli.outcome import say
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
+    from radiff.data.spec import ImageSpec
     from radiff.generate import Generator
     from radiff.masks import SourceObject
-    from radiff.populate import StampOrder
-    from radiff.populate.making import Draw, Image
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +56,6 @@ def stamps(
     from radiff import __version__
     from radiff.generate import Generator
     from radiff.masks import class_name, parse_class
-    from radiff.parallel import track
     from radiff.populate import draw_stamp_sheet, make_stamps, write_stamps
 
     wanted = [parse_class(name) for name in classes.split(",") if name.strip()]
@@ -67,10 +64,10 @@ def stamps(
     beam = beam_pixels if beam is None else beam  # its former name
     if not 2.0 <= beam <= 8.0:
         raise InputError(f"--beam-pixels {beam:g}: stamps have beams of 2 to 8 pixels")
-    orders = _orders(masks or [], wanted, number, beam, seed, split)
+    specs = _specs(masks or [], wanted, number, beam, seed, split)
     generator = Generator(weights, device, precision, backend)
-    made = make_stamps(orders, stamp_drawer(generator, num_steps=steps, batch_size=batch_size))
-    found = [one for one in track(made, "generating", len(orders)) if one is not None]
+    options = generator.options(num_steps=steps, batch_size=batch_size)
+    found = [one for one in make_stamps(specs, generator.images(options)) if one is not None]
     meta = {
         "WEIGHTS": (generator.folder.name, "weights they were generated with"),
         "DIGEST": (_digest(generator), "of the denoiser's weights"),
@@ -83,51 +80,34 @@ def stamps(
     library = write_stamps(output, found, meta)
     counts = Counter(int(value) for value in library.index["class"])
     print(", ".join(f"{count} {class_name(value)}" for value, count in sorted(counts.items())), "in", output)
-    if len(found) < len(orders):
-        say(f"{len(orders) - len(found)} of {len(orders)} images showed no object and gave no stamp")
+    if len(found) < len(specs):
+        say(f"{len(specs) - len(found)} of {len(specs)} images showed no object and gave no stamp")
     if sheet:
         print(draw_stamp_sheet(library, output.with_suffix(".png")))
 
 
-def stamp_drawer(generator: "Generator", **options: Any) -> "Draw":
-    """What draws `StampOrder`s with `generator`; `options` as of `GenerateOptions`."""
-    from radiff.generate import ImageSpec, Observation
-    from radiff.masks import SourceObject
-
-    chosen = generator.options(**options)
-
-    def spec(order: "StampOrder") -> "ImageSpec":
-        one = SourceObject.from_pixels("S1", int(order.mask.max()), order.mask)
-        return ImageSpec(order.mask, order.seed, [one], Observation(rms=1.0), [order.peak], beam=order.beam)
-
-    def draw(orders: "Sequence[StampOrder]") -> "Iterator[Image]":
-        return (cutout.image for cutout in generator.iterate([spec(order) for order in orders], chosen))
-
-    return draw
-
-
-def _orders(
+def _specs(
     masks: list[Path], classes: list[int], number: int, beam: float, seed: int, split: str | None
-) -> "list[StampOrder]":
-    from radiff.populate import drawn_orders, object_orders
+) -> "list[ImageSpec]":
+    from radiff.populate import drawn_specs, object_specs
 
     if not masks:
         return [
-            order
+            spec
             for place, value in enumerate(classes)
-            for order in drawn_orders(number, value, seed + place * number, beam)
+            for spec in drawn_specs(number, value, seed + place * number, beam)
         ]
     chosen: list[tuple[SourceObject, float | None, str]] = []
     for limit in (number, 10 * number, None):  # large collections are not read to their end without need
         chosen, complete = _objects(masks, classes, number, split, limit)
         if complete:
             break
-    orders, left_out = object_orders(chosen, seed, beam)
+    specs, left_out = object_specs(chosen, seed, beam)
     if left_out:
         say(f"{left_out} objects are too large for a field of 256 pixels and are left out")
-    if not orders:
+    if not specs:
         raise InputError("no object of these classes in the masks; name other --classes or other masks")
-    return orders
+    return specs
 
 
 def _objects(

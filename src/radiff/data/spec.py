@@ -5,7 +5,7 @@ An `ImageSpec` holds all that its image depends on, but for how a network is ask
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,11 @@ class ImageSpec:
         return self.mask.shape[0], self.mask.shape[1]
 
     @property
+    def rms(self) -> float:
+        """Noise rms, Jy/beam."""
+        return self.observation.rms
+
+    @property
     def beam_pixels(self) -> float:
         """Geometric mean of the beam's two widths, pixels; 0: not told."""
         return self.observation.beam_pixels if self.beam is None else float(self.beam)
@@ -182,3 +187,7 @@ def make_specs(masks: Sequence[NDArray[Any]], seeds: Sequence[int], **columns: A
             raise InputError(f"{len(values)} {plural} for {count} masks; give one a mask")
     given = [{COLUMNS[name]: v[k] for name, v in columns.items() if v[k] is not None} for k in range(count)]
     return [ImageSpec(check_mask(m), s, **row) for m, s, row in zip(masks, seeds, given, strict=True)]
+
+
+ImageGenerator = Callable[[Sequence[ImageSpec]], Iterable[NDArray[np.floating]]]
+"""What generates: images (ny, nx) in Jy/beam about the level 0, one a specification, in order."""

@@ -2,16 +2,13 @@
 
 from radiff.evaluate.checks.control import control
 from radiff.evaluate.checks.generation import check_generation
-from radiff.evaluate.checks.orders import BACKGROUNDS, Draw, Field, Order, background_sources, sample_orders
 from radiff.evaluate.checks.reconstruction import check_reconstruction
 from radiff.evaluate.checks.report import control_lines, draw_comparison, generation_lines, reconstruction_lines
 from radiff.evaluate.checks.samples import Samples, generation_figures, reconstruction_figures
+from radiff.evaluate.checks.specs import BACKGROUNDS, background_sources, sample_specs
 
 __all__ = [
     "BACKGROUNDS",
-    "Draw",
-    "Field",
-    "Order",
     "Samples",
     "background_sources",
     "check_generation",
@@ -23,5 +20,5 @@ __all__ = [
     "generation_lines",
     "reconstruction_figures",
     "reconstruction_lines",
-    "sample_orders",
+    "sample_specs",
 ]

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from radiff.data.background import BackgroundImage
 from radiff.data.observation import Observation
-from radiff.data.spec import COLUMNS, FORMER, ImageSpec, make_specs
+from radiff.data.spec import COLUMNS, FORMER, ImageGenerator, ImageSpec, make_specs
 from radiff.errors import InputError
 from radiff.generate.denoising import Guidance
 from radiff.generate.flux import rescale_fluxes
@@ -25,6 +25,7 @@ from radiff.generate.noise import measure_noise
 from radiff.generate.options import GenerateOptions
 from radiff.generate.prior import from_bank
 from radiff.masks import check_mask, mask_to_objects, read_mask
+from radiff.parallel import track
 from radiff.sky import Beam, Cutout
 
 SIZES = (64, 2048)
@@ -186,6 +187,15 @@ class Generator(Networks):
         if any(spec.background is not None for spec in specs) and not self.knows_backgrounds:
             warnings.warn("these weights know no background condition; the background is not used", stacklevel=2)
         return self._iterate(specs, options or self.options(), on_step)
+
+    def images(self, options: GenerateOptions | None = None) -> ImageGenerator:
+        """Specifications to images (ny, nx) in Jy/beam about the level 0, as checks, tables and stamps take them."""
+
+        def generate(specs: Sequence[ImageSpec]) -> Iterator[NDArray[np.floating]]:
+            for cutout in track(self.iterate(specs, options), "generating", len(specs)):
+                yield cutout.image - cutout.background
+
+        return generate
 
     def check(self, spec: ImageSpec, name: str = "the mask") -> None:
         """Refuse what these weights cannot make; `name` is the mask's in the message.

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from radiff.data.observation import Observation
+from radiff.data.spec import ImageGenerator, ImageSpec
 from radiff.errors import InputError
 from radiff.evaluate.checks.generation import band_powers
-from radiff.evaluate.checks.orders import Draw, Order, background_sources, field_of
 from radiff.evaluate.checks.reconstruction import Image
 from radiff.evaluate.checks.samples import Samples
+from radiff.evaluate.checks.specs import background_sources, spec_of
 from radiff.files import atomic_path
 from radiff.masks import EXTENDED, mask_to_objects
 from radiff.masks.draw import demo_masks, demo_peaks
@@ -47,7 +50,12 @@ _DEVIATION = 1.0 / FWHM  # standard deviation of a Gaussian over its FWHM
 
 
 def figure7(
-    path: str | os.PathLike[str], samples: Samples, draw: Draw, rows: int = 5, seed: int = 0, real: str = "real image"
+    path: str | os.PathLike[str],
+    samples: Samples,
+    draw: ImageGenerator,
+    rows: int = 5,
+    seed: int = 0,
+    real: str = "real image",
 ) -> Path:
     """Draw, for some masks, the real image and what is generated without and with backgrounds (Figure 7).
 
@@ -66,15 +74,12 @@ def figure7(
     """
     chosen = varied(samples, rows, seed)
     others = background_sources(samples, "other", seed)
-    peaks, images = samples.peaks(), samples.snr
-    orders = []
+    images, specs = samples.snr, []
     for k in chosen:
         for mode in COLUMNS:
             source = others[k] if mode == "other" else k
-            field = None if mode == "none" or source is None else field_of(samples, source, mode)
-            asked = (samples.masks[k], samples.objects[k], seed + k, samples.rms[k], peaks[k], samples.beams[k])
-            orders.append(Order(*asked, field))
-    made = [image / order.rms for image, order in zip(draw(orders), orders, strict=True)]
+            specs.append(_plain(spec_of(samples, k, seed + k, None if mode == "none" else source, mode)))
+    made = [image / spec.rms for image, spec in zip(draw(specs), specs, strict=True)]
     page = _Page(len(chosen), len(COLUMNS) + 3)
     for row, k in enumerate(chosen):
         drawn = made[row * len(COLUMNS) : (row + 1) * len(COLUMNS)]
@@ -89,7 +94,12 @@ def figure7(
 
 
 def figure8(
-    path: str | os.PathLike[str], samples: Samples, draw: Draw, rows: int = 3, backgrounds: int = 5, seed: int = 0
+    path: str | os.PathLike[str],
+    samples: Samples,
+    draw: ImageGenerator,
+    rows: int = 3,
+    backgrounds: int = 5,
+    seed: int = 0,
 ) -> Path:
     """Draw, for some masks, several backgrounds and below each what is generated on it (Figure 8).
 
@@ -105,14 +115,10 @@ def figure8(
     """
     chosen = varied(samples, rows, seed)
     fields = textured(samples, backgrounds, seed, without=chosen)
-    peaks, real = samples.peaks(), samples.snr
+    real = samples.snr
     skies = [remove_sources(real[k], samples.masks[k], seed) for k in fields]
-    orders = [
-        Order(samples.masks[k], samples.objects[k], seed + k, samples.rms[k], peaks[k], samples.beams[k], field)
-        for k in chosen
-        for field in (field_of(samples, source, "other") for source in fields)
-    ]
-    made = [image / order.rms for image, order in zip(draw(orders), orders, strict=True)]
+    specs = [_plain(spec_of(samples, k, seed + k, source, "other")) for k in chosen for source in fields]
+    made = [image / spec.rms for image, spec in zip(draw(specs), specs, strict=True)]
     page = _Page(2 * len(chosen), 1 + len(fields))
     for number, k in enumerate(chosen):
         page.mask(2 * number, 0, samples.masks[k])
@@ -125,6 +131,11 @@ def figure8(
                 page.bar(2 * number + 1, shown[1])
     page.titles(["mask", *(f"background {n + 1}\nand, below, generated" for n in range(len(fields)))])
     return page.save(path)
+
+
+def _plain(spec: ImageSpec) -> ImageSpec:
+    """The same of no survey, its edges free."""
+    return replace(spec, observation=Observation(rms=spec.rms), isophote=0.0)
 
 
 # ---------------------------------------------------------------- what is shown

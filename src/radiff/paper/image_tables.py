@@ -1,6 +1,6 @@
 """Ways to generate, each a row, to the paper's Tables 3 and 4 on public images. Knows no generator and no weights.
 
-A row is a name and a function `Draw` (`checks.orders`): given orders (masks, backgrounds, beams, seeds) it
+A row is a name and an `ImageGenerator`: given specifications (masks, backgrounds, beams, seeds) it
 gives images. Any model can be such a function.
 """
 
@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radiff.data.spec import ImageGenerator, ImageSpec
 from radiff.errors import InputError
 from radiff.estimates import Estimate
-from radiff.evaluate.checks.orders import Draw, Order, sample_orders
 from radiff.evaluate.checks.samples import Samples
+from radiff.evaluate.checks.specs import sample_specs
 from radiff.evaluate.measure import SetTable
 from radiff.evaluate.metrics.distances import (
     check_samples,
@@ -80,10 +81,10 @@ class TableRow:
     Attributes
     ----------
     name : str
-    draw : Draw
+    draw : ImageGenerator
         Given orders, gives images (ny, nx) in Jy/beam about the level 0, in order.
     background : str
-        Which background image the orders have: ``none``, ``self``, ``self-masked``, ``other``.
+        Which background image the specifications have: ``none``, ``self``, ``self-masked``, ``other``.
     note : str
         What to know of it, shown below the table.
     key : str
@@ -95,7 +96,7 @@ class TableRow:
     """
 
     name: str
-    draw: Draw
+    draw: ImageGenerator
     background: str = "none"
     note: str = ""
     key: str = ""
@@ -154,13 +155,13 @@ class Comparison:
 # ---------------------------------------------------------------- images
 
 
-def row_orders(samples: Samples, row: TableRow, seed: int, peaks: bool) -> list[Order]:
+def row_specs(samples: Samples, row: TableRow, seed: int, peaks: bool) -> list[ImageSpec]:
     """What a row is asked for: each cutout's mask, rms and beam, and the row's background; its peaks where `peaks`."""
-    orders = sample_orders(samples, row.background, seed)
-    return orders if peaks else [replace(order, peaks=None) for order in orders]
+    specs = sample_specs(samples, row.background, seed)
+    return specs if peaks else [replace(spec, peaks=None) for spec in specs]
 
 
-def draw_row(row: TableRow, orders: Sequence[Order], folder: Path) -> tuple[NDArray[np.float32], float]:
+def draw_row(row: TableRow, specs: Sequence[ImageSpec], folder: Path) -> tuple[NDArray[np.float32], float]:
     """The images of a row, in units of the rms asked for, and the seconds that drawing them took.
 
     They are kept in `folder`, piece by piece: a run that was stopped goes on where it was.
@@ -168,26 +169,26 @@ def draw_row(row: TableRow, orders: Sequence[Order], folder: Path) -> tuple[NDAr
     Raises
     ------
     InputError
-        Where the images are not as many as the orders, or not of the masks' size.
+        Where the images are not as many as the specifications, or not of the masks' size.
     """
-    shapes = sorted({order.mask.shape for order in orders})
+    shapes = sorted({spec.shape for spec in specs})
     if len(shapes) != 1:
         raise InputError(f"the tables need cutouts of one size; here are {shapes}")
     data, state = (folder / f"{_stem(row.name)}.{kind}" for kind in ("npy", "json"))
-    about = {"key": row.key, "background": row.background, "orders": _digest(orders)}
+    about = {"key": row.key, "background": row.background, "specs": _digest(specs)}
     done, seconds = 0, 0.0
     if state.is_file() and data.is_file() and (kept := read_json(state)).get("about") == about:
         done, seconds = int(kept["done"]), float(kept["seconds"])
-    shape = (len(orders), *shapes[0])
+    shape = (len(specs), *shapes[0])
     images = np.lib.format.open_memmap(data, "r+" if done else "w+", np.float32, shape)
-    while done < len(orders):
-        piece = orders[done : done + PIECE]
+    while done < len(specs):
+        piece = specs[done : done + PIECE]
         start = time.perf_counter()
         drawn = list(row.draw(piece))
         seconds += time.perf_counter() - start
         if len(drawn) != len(piece) or any(np.shape(image) != shape[1:] for image in drawn):
             raise InputError(f"the model {row.name!r} gave {len(drawn)} images for {len(piece)} masks, or other sizes")
-        images[done : done + len(piece)] = [image / order.rms for image, order in zip(drawn, piece, strict=True)]
+        images[done : done + len(piece)] = [image / spec.rms for image, spec in zip(drawn, piece, strict=True)]
         done += len(piece)
         images.flush()
         write_json(state, {"about": about, "done": done, "seconds": seconds})
@@ -199,11 +200,10 @@ def _stem(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-.")
 
 
-def _digest(orders: Sequence[Order]) -> str:
+def _digest(specs: Sequence[ImageSpec]) -> str:
     digest = hashlib.sha256()
-    for order in orders:
-        digest.update(np.ascontiguousarray(order.mask).tobytes())
-        digest.update(repr((order.seed, order.rms, order.beam, order.peaks)).encode())
+    for spec in specs:
+        digest.update(spec.digest().encode())
     return digest.hexdigest()[:16]
 
 
@@ -318,9 +318,9 @@ def reproduce(
     lines = [real_row(table, baseline)]
     for row in rows:
         tell(f"{row.name} ...")
-        orders = row_orders(comparison.samples, row, seed, peaks)
-        images, seconds = draw_row(row, orders, folder / "rows")
-        about = [FIGURES, which, row.name, row.background, row.key, _digest(orders), networks.names]
+        specs = row_specs(comparison.samples, row, seed, peaks)
+        images, seconds = draw_row(row, specs, folder / "rows")
+        about = [FIGURES, which, row.name, row.background, row.key, _digest(specs), networks.names]
         kept = folder / "rows" / f"{_stem(row.name)}-{which}.json"
         if kept.is_file() and read_json(kept)["about"] == about:
             line = MeasuredRow.from_json(read_json(kept)["line"])

@@ -13,14 +13,14 @@ import numpy as np
 
 from radiff.data.collection import Collection
 from radiff.data.mask_set import is_native
+from radiff.data.spec import ImageGenerator, ImageSpec
 from radiff.errors import InputError
-from radiff.evaluate import BACKGROUNDS, Draw, Order, Samples
+from radiff.evaluate import BACKGROUNDS, Samples
 from radiff.evaluate.checks.reconstruction import Image
 from radiff.evaluate.networks import load_networks
 from radiff.evaluate.sets import ImageSet
 from radiff.generate import Generator
 from radiff.generate.masks import MaskMaker
-from radiff.generate.orders import drawer
 from radiff.paper.generator import BaselineGenerator, open_generator
 from radiff.paper.image_tables import PAPER, Comparison, TableRow, reproduce
 
@@ -76,7 +76,7 @@ class TableOptions:
 
     @property
     def drawing(self) -> dict[str, Any]:
-        """Options of `Generator.iterate`."""
+        """Of `GenerateOptions`."""
         return {"num_steps": self.steps, "batch_size": self.batch_size}
 
 
@@ -127,10 +127,10 @@ def rows_of_weights(table: str, weights: str, options: TableOptions) -> list[Tab
     elif few:
         name = f", {generator.folder.parent.name}/{generator.folder.name}"
     if table == "table3":
-        draw = drawer(generator, unconditional=True, **options.drawing)
+        draw = generator.images(generator.options(unconditional=True, **options.drawing))
         row = title if isinstance(generator, BaselineGenerator) else f"{title}, unconditional{name}"
         return [TableRow(row, draw, **costs)]
-    draw = drawer(generator, **options.drawing)
+    draw = generator.images(generator.options(**options.drawing))
     return [
         TableRow(f"{title}, {'no-bg' if kind == 'none' else kind}{name}", draw, kind, NOTES.get(kind, ""), **costs)
         for kind in (FEW_BACKGROUNDS if few else BACKGROUNDS)
@@ -153,7 +153,7 @@ def row_with_own_masks(
     empty = sum(not any(row.counts) for row in rows) / max(len(rows), 1)
     row = TableRow(
         "radiff, masks of its own",
-        own_masks(drawer(generator, **options.drawing), sampler, empty),
+        own_masks(generator.images(generator.options(**options.drawing)), sampler, empty),
         note=f"masks by {sampler.folder.name}, then images from them; {100 * empty:.0f} % of the masks are empty",
         key=f"{_digest(generator)} {_digest(sampler)} {options.steps} {empty:.4f}",
         parameters=_parameters(generator) + sum(p.numel() for p in sampler.model.parameters()),
@@ -162,21 +162,21 @@ def row_with_own_masks(
     return [row]
 
 
-def own_masks(draw: Draw, sampler: MaskMaker, empty_share: float) -> Draw:
-    """What draws orders with masks of the mask model in place of theirs: images out of nothing.
+def own_masks(draw: ImageGenerator, sampler: MaskMaker, empty_share: float) -> ImageGenerator:
+    """A generator with masks of the mask model in place of those asked for: images out of nothing.
 
-    The mask of an order follows from its seed alone; a part `empty_share` of them hold no object, as the mask model
+    The mask of an image follows from its seed alone; a part `empty_share` of them hold no object, as the mask model
     samples none of these.
     """
 
-    def drawn(orders: Sequence[Order]) -> Iterator[Image]:
-        filled = [order.seed for order in orders if np.random.default_rng((order.seed, 3)).random() >= empty_share]
+    def drawn(specs: Sequence[ImageSpec]) -> Iterator[Image]:
+        filled = [spec.seed for spec in specs if np.random.default_rng((spec.seed, 3)).random() >= empty_share]
         samples = {item.index: item for item in sampler.iterate(max(filled, default=0) + 1, indices=filled)}
         masked = []
-        for order in orders:
-            mask = samples[order.seed].mask if order.seed in samples else np.zeros_like(order.mask)
-            objects = samples[order.seed].objects if order.seed in samples else []
-            masked.append(replace(order, mask=mask, objects=objects, peaks=None, edge_snr=0.0))
+        for spec in specs:
+            mask = samples[spec.seed].mask if spec.seed in samples else np.zeros_like(spec.mask)
+            objects = samples[spec.seed].objects if spec.seed in samples else []
+            masked.append(replace(spec, mask=mask, objects=objects, peaks=None, isophote=0.0))
         yield from draw(masked)
 
     return drawn
@@ -214,7 +214,7 @@ def row_of_function(text: str) -> TableRow:
         raise InputError(f"--model {text!r}: give NAME=MODULE:FUNCTION, such as spade=my_models:draw_spade")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        draw: Draw = getattr(import_module(module), function)
+        draw: ImageGenerator = getattr(import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise InputError(f"--model {text!r}: {error}") from error
     finally:

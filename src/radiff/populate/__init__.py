@@ -1,7 +1,7 @@
 """Placing objects on large maps, with the complete truth: stamps, backgrounds, placing, truth packages. No torch."""
 
 from radiff.populate.fluxes import FluxRule, read_counts
-from radiff.populate.making import StampOrder, drawn_orders, make_stamps, object_orders
+from radiff.populate.making import drawn_specs, make_stamps, object_specs
 from radiff.populate.options import Number, PopulateOptions
 from radiff.populate.pictures import draw_stamp_sheet
 from radiff.populate.replacing import NoiseOptions
@@ -16,11 +16,10 @@ __all__ = [
     "Populated",
     "Stamp",
     "StampLibrary",
-    "StampOrder",
     "draw_stamp_sheet",
-    "drawn_orders",
+    "drawn_specs",
     "make_stamps",
-    "object_orders",
+    "object_specs",
     "populate",
     "read_counts",
     "write_stamps",

@@ -4,13 +4,14 @@ Each object is asked for alone, bright, on its own empty field; what comes is cu
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from radiff.data.observation import Observation
+from radiff.data.spec import ImageGenerator, ImageSpec
 from radiff.errors import InputError
 from radiff.masks import COMPACT, EXTENDED, SPURIOUS, SourceObject
 from radiff.masks.draw import draw_compact, draw_galaxy, draw_spurious
@@ -36,40 +37,28 @@ Mask = NDArray[np.uint8]
 Image = NDArray[np.floating]
 
 
-@dataclass(frozen=True, eq=False)
-class StampOrder:
-    """One image to be generated: noise of rms 1 about 0, and an object.
+def spec_of(mask: Mask, seed: int, peak: float, beam: float, source: str = "") -> ImageSpec:
+    """One image of a stamp: noise of rms 1 about 0, and the object of `mask` with a peak of so many rms.
 
-    Attributes
+    Parameters
     ----------
     mask : uint8 (ny, nx)
         Nonzero on one object, its class value; sides are multiples of 4.
-    seed : int
-    peak : float
-        Asked of the object, in units of the noise.
     beam : float
         FWHM, pixels.
     source : str
         Where the mask comes from.
     """
-
-    mask: Mask
-    seed: int
-    peak: float
-    beam: float
-    source: str = ""
+    one = SourceObject.from_pixels("S1", int(mask.max()), mask)
+    return ImageSpec(mask, seed, [one], Observation(rms=1.0), [peak], beam=beam, source=source)
 
 
-Draw = Callable[[Sequence[StampOrder]], Iterable[Image]]
-"""What generates: images (ny, nx), noise of rms 1 about the level 0, one an order, in order."""
+def drawn_specs(number: int, class_value: int, seed: int, beam: float, size: int = 128) -> list[ImageSpec]:
+    """Objects whose masks are drawn by rule: galaxies from a sixth to half of the field long.
 
-
-def drawn_orders(number: int, class_value: int, seed: int, beam: float, size: int = 128) -> list[StampOrder]:
-    """Orders of objects whose masks are drawn by rule: galaxies from a sixth to half of the field long.
-
-    Order `n` follows from `seed` + n alone.
+    Number `n` follows from `seed` + n alone.
     """
-    orders = []
+    specs = []
     for own in range(seed, seed + number):
         random = np.random.default_rng((own, class_value))
         small = np.zeros((_round4(size * DRAWN_BEAM / beam),) * 2, np.uint8)
@@ -81,14 +70,14 @@ def drawn_orders(number: int, class_value: int, seed: int, beam: float, size: in
             {COMPACT: draw_compact, SPURIOUS: draw_spurious}[class_value](small, middle, middle, random)
         mask, peak = _scaled(small, beam / DRAWN_BEAM) > 0, _peak(random)
         mask = _grown(mask, USUAL_SNR[class_value], peak, beam)
-        orders.append(StampOrder(_field(mask, class_value), own, peak, beam, "drawn"))
-    return orders
+        specs.append(spec_of(_field(mask, class_value), own, peak, beam, "drawn"))
+    return specs
 
 
-def object_orders(
+def object_specs(
     objects: Iterable[tuple[SourceObject, float | None, str]], seed: int, beam: float, largest: int = 256
-) -> tuple[list[StampOrder], int]:
-    """Orders of the objects of given masks.
+) -> tuple[list[ImageSpec], int]:
+    """The objects of given masks, each alone.
 
     Parameters
     ----------
@@ -104,12 +93,12 @@ def object_orders(
 
     Returns
     -------
-    (orders, number left out)
+    (specifications, number left out)
     """
-    orders: list[StampOrder] = []
+    specs: list[ImageSpec] = []
     left_out = 0
     for one, own, source in objects:
-        number = seed + len(orders)
+        number = seed + len(specs)
         peak = _peak(np.random.default_rng((number, 9)))
         mask = _scaled(one.stamp.astype(np.uint8), beam / own if own else 1.0) > 0
         mask = _grown(mask, float(one.info.get("peak_snr") or USUAL_SNR[one.class_value]), peak, beam)
@@ -117,19 +106,19 @@ def object_orders(
         if field is None or max(field.shape) > largest:
             left_out += 1
             continue
-        orders.append(StampOrder(field, number, peak, beam, source))
-    return orders, left_out
+        specs.append(spec_of(field, number, peak, beam, source))
+    return specs, left_out
 
 
-def make_stamps(orders: Sequence[StampOrder], draw: Draw) -> Iterator[Stamp | None]:
-    """Have the orders drawn, and cut a stamp from each image; None where no object came."""
-    for order, image in zip(orders, draw(orders), strict=True):
-        if image.shape != order.mask.shape:
-            raise InputError(f"an image of {image.shape} came for a mask of {order.mask.shape}")
-        yield cut_stamp(image, order)
+def make_stamps(specs: Sequence[ImageSpec], generate: ImageGenerator) -> Iterator[Stamp | None]:
+    """Have the images generated, and cut a stamp from each image; None where no object came."""
+    for spec, image in zip(specs, generate(specs), strict=True):
+        if image.shape != spec.shape:
+            raise InputError(f"an image of {image.shape} came for a mask of {spec.shape}")
+        yield cut_stamp(image, spec)
 
 
-def cut_stamp(image: Image, order: StampOrder) -> Stamp | None:
+def cut_stamp(image: Image, spec: ImageSpec) -> Stamp | None:
     """The object of an image without its background, with soft edges.
 
     What stands out of the noise (smoothed by half a beam) within a beam of the mask is kept; it fades out over a beam
@@ -140,14 +129,14 @@ def cut_stamp(image: Image, order: StampOrder) -> Stamp | None:
     Stamp or None
         None where nothing within the mask is above 10 times the noise, or it is narrower than the beam.
     """
-    mask = order.mask > 0
-    level, rms = background_rms(image, ndimage.binary_dilation(mask, iterations=math.ceil(2 * order.beam)))
+    mask, beam = spec.mask > 0, spec.beam_pixels
+    level, rms = background_rms(image, ndimage.binary_dilation(mask, iterations=math.ceil(2 * beam)))
     source = np.asarray(image, float) - level
     if source[mask].max() < 10 * rms:
         return None
-    smooth = ndimage.gaussian_filter(source, 0.5 * order.beam / FWHM)
+    smooth = ndimage.gaussian_filter(source, 0.5 * beam / FWHM)
     outside = ndimage.distance_transform_edt(~mask)
-    window = _rise(1.0 - outside / order.beam) * _rise((smooth / rms - 1.0) / 3.0)
+    window = _rise(1.0 - outside / beam) * _rise((smooth / rms - 1.0) / 3.0)
     values = np.maximum(source, 0.0) * window
     labels, _ = ndimage.label(values > 0, np.ones((3, 3)))
     kept = np.unique(labels[mask & (smooth > 5 * rms)])
@@ -156,21 +145,21 @@ def cut_stamp(image: Image, order: StampOrder) -> Stamp | None:
         return None
     rows, columns = np.flatnonzero(values.any(1)), np.flatnonzero(values.any(0))
     box = np.pad(values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
-    area = FWHM_AREA * order.beam**2
+    area = FWHM_AREA * beam**2
     widths = np.linalg.eigvalsh(second_moments(box)) * FWHM2
-    if widths[0] < (NARROWEST * order.beam) ** 2:
+    if widths[0] < (NARROWEST * beam) ** 2:
         return None
-    minor, major = np.sqrt(np.maximum(widths - order.beam**2, 0.0))
+    minor, major = np.sqrt(np.maximum(widths - beam**2, 0.0))
     return Stamp(
         (box * (area / box.sum())).astype(np.float32),
-        int(order.mask.max()),
-        order.seed,
-        order.beam,
+        int(spec.mask.max()),
+        spec.seed,
+        beam,
         float(major),
         float(minor),
         float(box.max() / rms),
         int(mask.sum()),
-        order.source,
+        spec.source,
     )
 
 

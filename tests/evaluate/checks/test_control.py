@@ -8,11 +8,11 @@ from scipy import ndimage
 
 from mask_samples import FWHM_TO_DEVIATION
 from radiff.errors import InputError
-from radiff.evaluate import Samples, control, control_lines, draw_comparison, sample_orders
+from radiff.evaluate import Samples, control, control_lines, draw_comparison, sample_specs
 from radiff.evaluate.checks.beams import BEAMS, fit_width, made_sources, point_area, real_widths, widths_of
 from radiff.evaluate.checks.control import Flux, flux_figures
 from radiff.evaluate.checks.generation import compare_directions, compare_spectra, direction_powers
-from radiff.evaluate.checks.orders import background_sources
+from radiff.evaluate.checks.specs import background_sources
 from radiff.generate.flux import rescale_fluxes
 from radiff.masks import AnnotateOptions, SourceObject, annotate, mask_to_objects, objects_to_mask
 from radiff.sky import Beam, Cutout
@@ -45,14 +45,14 @@ def sources_of(objects, peaks, beam):
 def drawing(seed=50, brighter=1.0, wider=1.0, smoother=0.0, louder=1.0, shift=0):
     """A generator that does what is asked of it, but for what the arguments say."""
 
-    def draw(orders):
-        for order in orders:
-            noise = sky(order.seed + seed, 3.0 + smoother)
-            made = sources_of(order.objects, order.peaks, wider * (order.beam or 3.0)) * brighter + 1e-3 * noise
+    def draw(specs):
+        for spec in specs:
+            noise = sky(spec.seed + seed, 3.0 + smoother)
+            made = sources_of(spec.objects, spec.peaks, wider * (spec.beam or 3.0)) * brighter + 1e-3 * noise
             made = np.roll(made, shift, 1)
-            taken = objects_to_mask(order.objects, SHAPE) > 0
+            taken = objects_to_mask(spec.objects, SHAPE) > 0
             quiet = ndimage.binary_dilation(made > 0.05, iterations=1) | taken
-            yield order.rms * np.where(quiet, made, made + louder * noise)
+            yield spec.rms * np.where(quiet, made, made + louder * noise)
 
     return draw
 
@@ -155,12 +155,14 @@ def test_the_text_says_every_verdict(samples):
     assert "beam of   8 pixels" in text
 
 
-def test_orders_and_backgrounds(samples):
-    assert all(order.field is None for order in sample_orders(samples))
-    own = sample_orders(samples, "self-masked", seed=7)
-    assert own[3].field.image is samples.images[3]
-    assert (own[3].seed, own[3].beam, own[3].rms, own[3].field.mode) == (10, 3.0, RMS, "self-masked")
-    assert own[3].field.level == 1e-3
+def test_specifications_and_backgrounds(samples):
+    assert all(spec.background is None for spec in sample_specs(samples))
+    own = sample_specs(samples, "self-masked", seed=7)
+    itself = sample_specs(samples, "self", seed=7)
+    np.testing.assert_allclose(itself[3].background.snr, samples.snr[3], rtol=1e-5, atol=1e-4)
+    assert itself[3].background.name == own[3].background.name == samples.items[3].name
+    assert (own[3].seed, own[3].beam, own[3].rms, own[3].background.mode) == (10, 3.0, RMS, "self-masked")
+    assert own[3].background.level == 1e-3
     assert own[3].peaks == samples.peaks()[3]
     others = background_sources(samples, "other")
     assert all(k != other and (k - other) % 2 == 0 for k, other in enumerate(others))  # another one of its survey

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from radiff.data.observation import Observation
+from radiff.data.spec import ImageGenerator, ImageSpec
 from radiff.evaluate.checks.generation import own_pixels
-from radiff.evaluate.checks.orders import Bring, Draw, Order
 from radiff.evaluate.checks.reconstruction import Image, spread
 from radiff.evaluate.checks.samples import Samples
+from radiff.evaluate.checks.specs import Rescale
 from radiff.masks import COMPACT, AnnotateOptions, SourceObject, objects_to_mask
 from radiff.sky.beam import FWHM, FWHM_AREA, mean_width
 
@@ -187,15 +189,17 @@ def real_widths(samples: Samples) -> dict[str, Any]:
     return {"growth": growth, "beams": {f"{beam:g}": spread(values) for beam, values in widths.items()}}
 
 
-def beam_figures(samples: Samples, draw: Draw, bring: Bring, rms: float, seed: int = 0) -> dict[str, Any]:
+def beam_figures(
+    samples: Samples, generate: ImageGenerator, rescale: Rescale, rms: float, seed: int = 0
+) -> dict[str, Any]:
     """Generate compact sources alone, without a background, for each of `BEAMS`, and fit their widths.
 
     Parameters
     ----------
     samples : Samples
         Real cutouts to compare with: of all beams that there are.
-    draw, bring : callable
-        The generator; exact fluxes.
+    generate, rescale : callable
+        The generator; what brings sources to fluxes.
     rms : float
         Noise asked for, Jy/beam.
 
@@ -210,16 +214,16 @@ def beam_figures(samples: Samples, draw: Draw, bring: Bring, rms: float, seed: i
     figures: dict[str, Any] = {"real": real, "bright": BRIGHT}
     for name, growth in (("point", 1.0), ("as_real", real["growth"])):
         fields = [(beam, *each) for beam in BEAMS for each in made_sources(beam, growth, seed=seed)]
-        orders = [
-            Order(objects_to_mask(objects, (128, 128)), objects, seed + k, rms, peaks, beam)
+        specs = [
+            ImageSpec(objects_to_mask(objects, (128, 128)), seed + k, objects, Observation(rms=rms), peaks, beam=beam)
             for k, (beam, objects, peaks) in enumerate(fields)
         ]
-        images = [image / rms for image in draw(orders)]
+        images = [image / rms for image in generate(specs)]
         figures[name] = _widths(fields, images)
         if name == "point":
             area = FWHM_AREA
             brought = [
-                bring(image, objects, peaks, "peak", area * beam**2)
+                rescale(image, objects, peaks, "peak", area * beam**2)
                 for (beam, objects, peaks), image in zip(fields, images, strict=True)
             ]
             figures["exact"] = _widths(fields, brought)

@@ -1,6 +1,6 @@
 """What was asked of a generator against what came: noise, spectrum, fluxes, beam, placement. Knows no networks.
 
-The generator comes in as a function (`orders.Draw`), and so does what brings sources to exact fluxes.
+The generator comes in as a function (`radiff.data.spec.ImageGenerator`), and so does what brings sources to fluxes.
 """
 
 import math
@@ -10,11 +10,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from radiff.data.spec import ImageGenerator
 from radiff.evaluate.checks.beams import beam_figures
 from radiff.evaluate.checks.generation import check_generation, own_pixels
-from radiff.evaluate.checks.orders import Bring, Draw, background_sources, sample_orders
 from radiff.evaluate.checks.reconstruction import Image, spread
 from radiff.evaluate.checks.samples import Figures, Samples, at
+from radiff.evaluate.checks.specs import Rescale, background_sources, sample_specs
 from radiff.masks import CLASSES
 from radiff.sky.beam import FWHM_AREA
 
@@ -72,8 +73,8 @@ class Flux:
 def control(
     samples: Samples,
     reference: Samples,
-    draw: Draw,
-    bring: Bring,
+    generate: ImageGenerator,
+    rescale: Rescale,
     background: str = "none",
     seed: int = 0,
 ) -> tuple[Figures, list[Image]]:
@@ -84,10 +85,10 @@ def control(
     samples : Samples
     reference : Samples
         Real cutouts of all beams, for the widths of their sources (`beam_figures`).
-    draw : callable
+    generate : callable
         The generator.
-    bring : callable
-        Exact fluxes.
+    rescale : callable
+        What brings sources to fluxes.
     background : str
         ``none``, ``self``, ``self-masked`` or ``other``.
     seed : int
@@ -98,11 +99,11 @@ def control(
         ``background``; ``groups``: `check_generation` and `flux_figures` of all cutouts and of each survey;
         ``beams``: `beam_figures`; ``verdicts``. Images (ny, nx) in Jy/beam, one a cutout.
     """
-    made = list(draw(sample_orders(samples, background, seed)))
+    made = list(generate(sample_specs(samples, background, seed)))
     sources = background_sources(samples, background, seed)
     shown = [k if source is None else source for k, source in enumerate(sources)]
     backgrounds = list(zip(at(samples.snr, shown), at(samples.objects, shown), strict=True))
-    measured = [measure_flux(samples, k, image, bring) for k, image in enumerate(made)]
+    measured = [measure_flux(samples, k, image, rescale) for k, image in enumerate(made)]
     groups: Figures = {}
     for name, kept in samples.groups():
         columns = (samples.snr, made, samples.objects, samples.rms, backgrounds)
@@ -114,12 +115,12 @@ def control(
     told: Figures = {
         "background": background,
         "groups": groups,
-        "beams": beam_figures(reference, draw, bring, rms, seed),
+        "beams": beam_figures(reference, generate, rescale, rms, seed),
     }
     return told | {"verdicts": [vars(v) | {"met": v.met} for v in verdicts(told)]}, made
 
 
-def measure_flux(samples: Samples, index: int, image: Image, bring: Bring) -> tuple[list[Flux], int]:
+def measure_flux(samples: Samples, index: int, image: Image, rescale: Rescale) -> tuple[list[Flux], int]:
     """Fluxes of the objects of cutout `index` in the image (Jy/beam) that was made of it, sampled and exact.
 
     The number says how many pixels outside of the objects the exact mode changed: it is to change none.
@@ -129,7 +130,7 @@ def measure_flux(samples: Samples, index: int, image: Image, bring: Bring) -> tu
     real = own_pixels(samples.images[index] - level, objects)
     peaks = [float(v.max()) if v.size and v.max() > 0 else 0.0 for v in real]
     sums = [max(float(v.sum(dtype=np.float64)) / area, 0.0) for v in real]
-    brought = [bring(image, objects, *each, area) for each in ((peaks, "peak"), (sums, "integrated"))]
+    brought = [rescale(image, objects, *each, area) for each in ((peaks, "peak"), (sums, "integrated"))]
     touched = sum(int(np.count_nonzero((one != image) & (samples.masks[index] == 0))) for one in brought)
     by_peak, by_sum = (own_pixels(one, objects) for one in brought)
     fluxes = [

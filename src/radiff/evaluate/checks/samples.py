@@ -97,14 +97,11 @@ class Samples(ImageSet):
     @property
     def beams(self) -> list[float]:
         """FWHM in pixels; 0 where it is not known."""
-        return [item.beam_width if math.isfinite(item.beam_width) else 0.0 for item in self.items]
+        return [beam_of(item) for item in self.items]
 
     def peaks(self) -> list[list[float]]:
         """Peak of each object of each cutout, in units of the rms, on the pixels that are its own; 0 where none are."""
-        return [
-            [max((float(v.max()) if v.size else 0.0), 0.0) for v in own_pixels(image, objects)]
-            for image, objects in zip(self.snr, self.objects, strict=True)
-        ]
+        return [peaks_of(item) for item in self.items]
 
     def groups(self) -> Iterator[tuple[str, list[int]]]:
         """(name, indices): all cutouts, then each survey of more than one where there are several."""
@@ -114,6 +111,16 @@ class Samples(ImageSet):
             kept = [k for k, survey in enumerate(self.surveys) if survey == name]
             if len(kept) > 1:
                 yield name, kept
+
+
+def beam_of(item: Picture) -> float:
+    """FWHM in pixels; 0 where it is not known."""
+    return item.beam_width if math.isfinite(item.beam_width) else 0.0
+
+
+def peaks_of(item: Picture) -> list[float]:
+    """Peak of each object, in units of the rms, on the pixels that are its own; 0 where none are."""
+    return [max((float(v.max()) if v.size else 0.0), 0.0) for v in own_pixels(item.snr, list(item.objects))]
 
 
 def reconstruction_figures(
