@@ -5,7 +5,6 @@
 """
 
 import hashlib
-import json
 import math
 import os
 import shutil
@@ -30,7 +29,7 @@ from radiff.sky import MapReader
 from radiff.sky.columns import COLUMNS, SUBMISSION, TRUTH, plain_columns
 from radiff.sky.fits import open_image
 from radiff.sky.grid import SkyGrid
-from radiff.sky.header import PROVENANCE_KEY, build_header, quiet_astropy
+from radiff.sky.header import build_header, quiet_astropy, read_provenance
 from radiff.sky.truth import TRUTH_FILES, read_truth, truth_table, write_truth
 from radiff.tiling import Box, spans
 
@@ -74,12 +73,9 @@ def guessable(path: str | os.PathLike[str]) -> str | None:
         if read_truth(path).meta.get("SEED") == 0:
             return f"{path} was populated with the default seed 0: who guesses the options can make the truth"
         return None
-    with quiet_astropy(), open_image(path) as (hdu, _):
-        try:
-            told = json.loads(str(hdu.header.get(PROVENANCE_KEY, "{}")))
-        except ValueError:
-            return None
-    if isinstance(told, dict) and "simulated" in told and told.get("seed") == 0:
+    with open_image(path) as opened:
+        told = read_provenance(opened.header, path)
+    if "simulated" in told and told.get("seed") == 0:
         return f"{path} was simulated with the default seed 0: who guesses the options can take the noise off the map"
     return None
 

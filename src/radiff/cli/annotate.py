@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radiff.cli.outcome import finish, say
+from radiff.cli.values import HduText, PlaneNumber
 from radiff.errors import InputError
 from radiff.parallel import Failure
 
@@ -37,6 +38,8 @@ def annotate(
         str,
         typer.Option(help="Mask files: rg (always), ds9; png, label (not of large maps); separated by commas."),
     ] = "rg",
+    hdu: HduText = None,
+    plane: PlaneNumber = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
     sheet: Annotated[
         bool, typer.Option("--sheet/--no-sheet", help="Draw maps with contours, to review by eye.")
@@ -62,7 +65,7 @@ def annotate(
     from radiff.data import annotations
     from radiff.masks import AnnotateOptions
 
-    jobs = annotations.annotation_jobs(annotations.find_images(maps), output)
+    jobs = annotations.annotation_jobs(annotations.find_images(maps, hdu, plane), output)
     options = AnnotateOptions(seed_snr=seed_snr, grow_snr=grow_snr, min_pixels=min_pixels)
     extra = [name.strip() for name in formats.split(",") if name.strip() not in ("", "rg")]
     todo = _not_done(jobs, resume, overwrite)

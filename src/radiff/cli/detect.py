@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radiff.cli.values import HduText, PlaneNumber
 from radiff.parallel import progress_bar
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def detect(
     spurious: Annotated[
         bool, typer.Option("--keep-spurious", help="Keep what the segmenter calls spurious, under that class.")
     ] = False,
+    hdu: HduText = None,
+    plane: PlaneNumber = None,
     regions: Annotated[bool, typer.Option("--regions/--no-regions", help="DS9 regions beside the catalog.")] = True,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
 ) -> None:
@@ -49,8 +52,10 @@ def detect(
     from radiff.challenge.finders.islands import FindOptions
     from radiff.challenge.submission import check_output, write_regions, write_submission
     from radiff.errors import InputError
+    from radiff.sky.address import with_part
 
     check_output(output)
+    map_path = with_part(map_path, hdu, plane)
     if finder not in finding.FINDERS:
         raise InputError(f"{finder!r} is no finder; finders are {', '.join(finding.FINDERS)}")
     options = finding.DetectOptions(FindOptions(snr, grow_snr, min_pixels), workers, spurious)

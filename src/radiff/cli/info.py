@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from radiff.cli.values import HduText, PlaneNumber
 from radiff.errors import InputError
 
 Facts = dict[str, Any]
@@ -26,10 +27,14 @@ def register(app: typer.Typer) -> None:
 
 def info(
     path: Annotated[Path, typer.Argument(help="FITS image, mask JSON, collection or weights folder.")],
+    hdu: HduText = None,
+    plane: PlaneNumber = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Say what a FITS file, a collection or a weights folder is."""
-    facts = describe(path)
+    from radiff.sky.address import with_part
+
+    facts = describe(with_part(path, hdu, plane))
     if as_json:
         print(json.dumps(plain(facts), indent=2))
     else:
@@ -44,13 +49,15 @@ def describe(path: Path) -> Facts:
     InputError
         Where there is nothing of that name, or it is of no kind that we know.
     """
-    if not path.exists():
+    from radiff.sky.address import map_file
+
+    if not map_file(path).exists():
         raise InputError("no such file or folder", path)
     if path.suffix == ".safetensors" or path.name == "index.csv":
         path = path.resolve().parent
     if path.suffix == ".json":
         return describe_annotation(path)
-    if path.is_file():
+    if map_file(path).is_file():
         return describe_fits(path)
     return describe_weights(path) if holds_weights(path) else describe_collection(path)
 
@@ -94,7 +101,7 @@ def describe_fits(path: Path) -> Facts:
     facts |= {key: header[key] for key in ("telescope", "survey", "object", "frequency") if header.get(key)}
     if header["rms"] is not None:
         facts["rms in the header"] = flux(header["rms"])
-    facts |= measure(path) if header["planes"] == 1 else {}
+    facts |= measure(path) if header["planes"] == 1 or header["plane"] is not None else {}
     facts |= {key: header[key] for key in ("provenance", "warnings") if header[key]}
     return facts
 

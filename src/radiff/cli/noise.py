@@ -2,13 +2,14 @@
 
 import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from radiff.cli.outcome import finish, say
-from radiff.cli.values import BeamLike, BeamText, asked_beam, parse_beam
+from radiff.cli.values import BeamLike, BeamText, HduText, PlaneNumber, asked_beam, parse_beam
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def measure(
     side: Annotated[int, typer.Option(min=16, max=1024, help="Modes a side: noise is told to half of it.")] = 128,
     empty: Annotated[bool, typer.Option("--empty", help="Difference or Stokes V maps: nothing is masked.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse maps with residuals above 5 rms.")] = False,
+    hdu: HduText = None,
+    plane: PlaneNumber = None,
     beam: BeamText = None,
     like: BeamLike = None,
     pixel_scale: Annotated[float | None, typer.Option(help="Arcsec, in place of the headers'.")] = None,
@@ -79,6 +82,7 @@ def measure(
       radiff noise measure map.fits --at-beam 8,8,0 --at-pixel-scale 2 -o coarse.fits
     """
     from radiff.data.noise_maps import MeasureOptions, find_maps, measure_maps
+    from radiff.sky.address import with_part
     from radiff.sky.spectrum_picture import picture_spectrum
 
     _check_new(output, overwrite)
@@ -91,6 +95,7 @@ def measure(
     if maps:
         known = masks in ("auto", "none")
         found = find_maps(maps, None if known else _existing(Path(masks)), own=masks != "none")
+        found = [replace(one, image=with_part(one.image, hdu, plane)) for one in found]
         options = MeasureOptions(side - side % 2, empty, strict, own, pixel_scale)
         if bank:
             _bank(found, options, survey, workers, output, picture)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radiff.cli.outcome import SOME_FAILED, say
-from radiff.cli.values import BeamLike, BeamText, asked_beam, parse_range
+from radiff.cli.values import BeamLike, BeamText, HduText, PlaneNumber, asked_beam, parse_range
 from radiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def populate(
     faint: Annotated[bool, typer.Option("--faint", help="Put in the faint sources of that spectrum.")] = False,
     beam: BeamText = None,
     like: BeamLike = None,
-    hdu: Annotated[str | None, typer.Option(help="Name or number of the map's HDU; default: the first image.")] = None,
+    hdu: HduText = None,
+    plane: PlaneNumber = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: by the size of the map.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="A running dask scheduler: tcp://host:8786, or its file.")
@@ -83,6 +84,7 @@ def populate(
     """
     from radiff.populate import PopulateOptions
     from radiff.populate import populate as run
+    from radiff.sky.address import with_part
 
     rule = _flux(
         flux or ("k" if catalog is None else "catalog"), k_parameter, k_reading, k_cap, slope, flux_range, counts_file
@@ -98,10 +100,10 @@ def populate(
         parse_range(compact_size, "--compact-size", float, "0:0.5"),
         seed,
     )
-    own, image = asked_beam(beam, like), int(hdu) if hdu is not None and hdu.isdigit() else hdu
-    drawn = _noise(background, image, own, noise, rms, wander, faint)
+    own, background = asked_beam(beam, like), with_part(background, hdu, plane)
+    drawn = _noise(background, own, noise, rms, wander, faint)
     if dry_run:
-        _say_plan(background, output, options, stamps, catalog, image, own)
+        _say_plan(background, output, options, stamps, catalog, own)
         return
     made = run(
         background,
@@ -109,7 +111,6 @@ def populate(
         options,
         stamps=stamps,
         catalog=catalog,
-        hdu=image,
         beam=own,
         workers=workers,
         scheduler=scheduler,
@@ -124,7 +125,6 @@ def populate(
 
 def _noise(
     background: Path,
-    hdu: int | str | None,
     beam: "Beam | None",
     noise: str | None,
     rms: str | None,
@@ -140,7 +140,7 @@ def _noise(
         if rms is not None or wander or faint:
             raise InputError("--rms, --wander and --faint are for the noise that --noise draws; give it too")
         return None
-    grid = Background(background, hdu, beam).grid
+    grid = Background(background, beam=beam).grid
     return NoiseOptions.parse(open_noise(noise, say, grid.beam, grid.pixel_scale), rms, wander, faint)
 
 
@@ -165,14 +165,13 @@ def _say_plan(
     options: "PopulateOptions",
     stamps: Path | None,
     catalog: Path | None,
-    hdu: int | str | None,
     beam: "Beam | None",
 ) -> None:
     from radiff.masks import class_name
     from radiff.populate.run import package_bytes, read_inputs
     from radiff.populate.sources import planned
 
-    inputs = read_inputs(background, options, stamps, catalog, hdu, beam)
+    inputs = read_inputs(background, options, stamps, catalog, beam=beam)
     grid = inputs.background.grid
     classes = planned(options, grid.area, inputs.library, inputs.catalog)
     counts = ", ".join(f"{count:,} {class_name(value)}" for value, count in classes.items())

@@ -7,6 +7,7 @@ import typer
 
 from radiff.cli.annotate import show_warnings
 from radiff.cli.outcome import finish
+from radiff.cli.values import HduText, PlaneNumber
 from radiff.errors import InputError
 from radiff.parallel import Failure, progress_bar
 
@@ -28,6 +29,8 @@ def segment(
     ] = "",
     min_pixels: Annotated[int, typer.Option(min=1, help="Smaller objects become background.")] = 1,
     split: Annotated[str | None, typer.Option(help="Of collections, only this split (train, val).")] = None,
+    hdu: HduText = None,
+    plane: PlaneNumber = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many images.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
@@ -52,7 +55,7 @@ def segment(
 
     extra = [name.strip() for name in formats.split(",") if name.strip()]
     mask_files.check_formats(extra)
-    jobs = mask_files.segment_jobs(inputs, output, split, limit)
+    jobs = mask_files.segment_jobs(inputs, output, split, limit, hdu, plane)
     old = [job for job in jobs if job.annotation.exists()]
     if old and not (resume or overwrite):
         text = f"{len(old)} of {len(jobs)} images have masks already; --resume leaves them, --overwrite redoes them"

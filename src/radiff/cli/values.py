@@ -17,6 +17,11 @@ BeamText = Annotated[
     str | None,
     typer.Option("--beam", help="FWHM in arcsec, or maj,min,pa (arcsec, arcsec, deg); default: the header's."),
 ]
+HduText = Annotated[
+    str | None,
+    typer.Option("--hdu", help="HDU of a FITS file, number or name; default: its first image. Or FILE[HDU]."),
+]
+PlaneNumber = Annotated[int | None, typer.Option("--plane", min=0, help="Plane of a cube, counted from 0.")]
 BeamLike = Annotated[Path | None, typer.Option("--like", help="FITS image whose beam to take.")]
 
 

@@ -20,6 +20,7 @@ from radiff.masks.layout import image_stem, is_fits_name, walk
 from radiff.masks.rg import Annotation, write_annotation
 from radiff.parallel import Failure, run_parallel
 from radiff.sky import MapReader, read_catalog, read_cutout
+from radiff.sky.address import map_file, with_part
 from radiff.sky.windows import LARGE_MAP
 from radiff.tiling import Tile
 
@@ -46,8 +47,12 @@ class AnnotateResult:
     warnings: list[str] = field(default_factory=list)
 
 
-def find_images(inputs: Sequence[str | os.PathLike[str]]) -> list[Path]:
+def find_images(
+    inputs: Sequence[str | os.PathLike[str]], hdu: str | None = None, plane: int | None = None
+) -> list[Path]:
     """FITS images among files and folders (searched to any depth; mask files left out), sorted within a folder.
+
+    `hdu` and `plane` name the part of each file that is meant (`radiff.sky.address`).
 
     Raises
     ------
@@ -56,12 +61,12 @@ def find_images(inputs: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in map(Path, inputs):
-        if not path.exists():
+        if not map_file(path).exists():
             raise InputError("no such file or folder", path)
         images = sorted(_images(path)) if path.is_dir() else [path]
         if not images:
             raise InputError("holds no FITS images (*.fits, *.fits.gz, *.fits.fz)", path)
-        found.update(dict.fromkeys(images))
+        found.update(dict.fromkeys(with_part(image, hdu, plane) for image in images))
     return list(found)
 
 
@@ -140,7 +145,9 @@ def annotate_maps(
 
 
 def _is_large(image: Path) -> bool:
-    if image.stat().st_size < LARGE_MAP // 16:  # bytes; no compression is that good, and most maps need no look
+    if (
+        map_file(image).stat().st_size < LARGE_MAP // 16
+    ):  # bytes; no compression is that good, and most maps need no look
         return False
     try:
         with collected_warnings(), MapReader.open(image) as reader:

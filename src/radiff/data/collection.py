@@ -113,16 +113,11 @@ class Row:
         return Beam.from_axes(self.bmaj, self.bmin, self.bpa if math.isfinite(self.bpa) else 0.0)
 
 
-_MISSING = ("", "nan", "na", "n/a", "<na>", "none", "null")  # as pandas and others write numbers that are not there
-_COUNT, _ABOVE = (0, 2**63), (0.0, math.inf)
-_LIMITS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("nx", "ny"), (0, 2**17)),
-    **dict.fromkeys(CLASS_COLUMNS, _COUNT),
-    **dict.fromkeys(("rms", "pixel_scale", "bmaj", "bmin"), _ABOVE),
-    "seed": (-1, 2**64),
-    "dec": (-90, 90),
+_MISSING = ("", "nan", "na", "n/a", "<na>", "none", "null")  # as pandas and others write
+_LIMITS: dict[str, tuple[float, float]] = {  # least and most that a number can be
+    **dict.fromkeys((*CLASS_COLUMNS, "rms", "pixel_scale", "bmaj", "bmin"), (0, 2**63)),
+    **{"nx": (0, 2**17), "ny": (0, 2**17), "seed": (-1, 2**64), "dec": (-90, 90)},
 }
-"""Least and most that a number of the index can be."""
 COLUMNS = {field.name: field.type for field in dataclasses.fields(Row)}
 
 
@@ -288,6 +283,7 @@ def describe(cutout: Cutout, annotation: Annotation | None, noise: tuple[float, 
         noise = background_rms(cutout.image, exclude if (cutout.valid & ~exclude).any() else None)
     background, rms = noise
     ra, dec = _centre(cutout)
+    scale = cutout.pixel_scale
     beam = cutout.beam
     counts = [sum(one.class_value == value for one in objects) for value in (1, 2, 3)]
     return Row(
@@ -300,7 +296,7 @@ def describe(cutout: Cutout, annotation: Annotation | None, noise: tuple[float, 
         bmaj=math.nan if beam is None else float(beam.maj),
         bmin=math.nan if beam is None else float(beam.min),
         bpa=math.nan if beam is None else float(beam.pa),
-        pixel_scale=math.nan if cutout.pixel_scale is None else round(float(cutout.pixel_scale), 6),
+        pixel_scale=math.nan if scale is None else round(scale, _digits(scale)),
         nx=nx,
         ny=ny,
         rms=float(np.float32(rms)),
@@ -320,7 +316,13 @@ def _centre(cutout: Cutout) -> tuple[float, float]:
         return math.nan, math.nan
     ny, nx = cutout.image.shape
     sky = cutout.wcs.pixel_to_world((nx - 1) / 2, (ny - 1) / 2).icrs
-    return round(float(sky.ra.deg), 7), round(float(sky.dec.deg), 7)
+    digits = 1 + _digits(cutout.pixel_scale or 1.0)
+    return round(float(sky.ra.deg), digits), round(float(sky.dec.deg), digits)
+
+
+def _digits(scale: float) -> int:
+    """Decimals that tell a pixel of `scale` arcsec: 6, more for those of VLBI."""
+    return 6 if scale >= 0.1 else min(15, 5 - math.floor(math.log10(scale)))
 
 
 def _describe_files(job: tuple[Path, Path, Path | None]) -> Row:
@@ -372,8 +374,8 @@ def _parse_row(values: dict[str, str], path: str | os.PathLike[str], line: int) 
             row[name] = text if kind is str else _whole(text) if kind is int else float(text)
         except ValueError as error:
             raise InputError(f"line {line}, column {name}: {text!r} is no number", path) from error
-        lowest, highest = _LIMITS.get(name, (-math.inf, math.inf))
-        if kind is not str and (not lowest <= row[name] <= highest or math.isinf(row[name])):
+        lowest, highest = _LIMITS.get(name, (-1e300, 1e300))
+        if kind is not str and not lowest <= row[name] <= highest:
             raise InputError(f"line {line}, column {name}: {text} cannot be; mend the index or cut it again", path)
     if not row["image"]:
         raise InputError(f"line {line} names no image", path)

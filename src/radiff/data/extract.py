@@ -26,6 +26,7 @@ from radiff.masks.instances import SourceObject
 from radiff.masks.layout import annotation_path, image_of, image_stem, walk
 from radiff.masks.rg import Annotation, read_annotation
 from radiff.parallel import Failure, run_parallel
+from radiff.sky.address import map_file
 from radiff.sky.cutout import Cutout
 from radiff.sky.fits import check_image
 from radiff.sky.windows import LARGE_MAP, MapReader
@@ -116,7 +117,7 @@ def _annotations(root: Path) -> Iterator[Path]:
 
 def _annotation_of(path: Path) -> list[Path]:
     """The annotation that a file is or has."""
-    if not path.is_file():
+    if not map_file(path).is_file():
         raise InputError("no such file or folder", path)
     if path.suffix.lower() == ".json":
         return [path]

@@ -201,6 +201,8 @@ class GivenSplits:
         """
         given = cls()
         for path in map(Path, paths):
+            if not path.is_file():
+                raise InputError("cannot be read as a CSV or text file of splits", path)
             for file, split, group in _parse_splits(path):
                 key = PurePosixPath(file.replace("\\", "/")).as_posix()
                 if given.entries.get(key, (split,))[0] != split:

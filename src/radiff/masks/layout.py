@@ -11,6 +11,7 @@ from pathlib import Path
 from radiff.doors.text import read_text
 from radiff.errors import InputError
 from radiff.files import read_json
+from radiff.sky.address import map_file, plain_name
 
 FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz", ".fit.fz")
 _ANNOTATION_FOLDER = {"imgs": "masks", "images": "annotations"}
@@ -24,12 +25,15 @@ def is_fits_name(path: str | os.PathLike[str]) -> bool:
 
 
 def image_stem(path: str | os.PathLike[str]) -> str:
-    """File name without its FITS suffixes: ``a/b.c.fits.fz`` gives ``b.c``; other suffixes go as in Path.stem."""
-    name = Path(path).name
+    """File name without its FITS suffixes: ``a/b.c.fits.fz`` gives ``b.c``; other suffixes go as in Path.stem.
+
+    A part of a file has a name of its own: ``b.fits[SCI][2]`` gives ``b_SCI_2``.
+    """
+    name = plain_name(path)
     for suffix in sorted(FITS_SUFFIXES, key=len, reverse=True):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
-    return Path(path).stem
+    return Path(name).stem
 
 
 def _candidates(image: Path) -> list[Path]:
@@ -64,7 +68,7 @@ def image_of(json_path: str | os.PathLike[str], img: str | None) -> Path | None:
     folder, img = Path(json_path).parent, img.replace("\\", "/")
     name = Path(img).name
     places = [folder / img, folder.parent / "imgs" / name, folder.parent / "images" / name, folder / name]
-    found = next((path for path in places if path.is_file()), None)
+    found = next((path for path in places if map_file(path).is_file()), None)
     return None if found is None else Path(os.path.normpath(found))
 
 
@@ -110,7 +114,7 @@ def _listed(path: Path) -> list[tuple[Path, Path | None]]:
         if not line or line.startswith("#"):
             continue
         image = path.parent / line.replace("\\", "/")
-        if not image.is_file():
+        if not map_file(image).is_file():
             raise InputError(f"line {number} names {line!r}, which does not exist", path)
         pairs.append(_pair(image))
     return pairs
@@ -141,6 +145,8 @@ def find_pairs(root: str | os.PathLike[str]) -> list[tuple[Path, Path | None]]:
             return _listed(root)
         if root.suffix.lower() == ".json":
             return _pairs_by_json([root])
+        return [_pair(root)]
+    if map_file(root).is_file():
         return [_pair(root)]
     if not root.is_dir():
         raise InputError("no such file or folder", root)

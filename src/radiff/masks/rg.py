@@ -25,6 +25,7 @@ from radiff.files import atomic_path, make_folder, read_json, write_text
 from radiff.masks.classes import EXTENDED, class_name, parse_class
 from radiff.masks.instances import BoolArray, SourceObject, objects_to_labels, objects_to_mask
 from radiff.masks.runs import STAMP, decode_stamp, encode_stamp
+from radiff.sky.fits import open_image
 
 
 @dataclass
@@ -67,15 +68,9 @@ class Annotation:
 
 
 def image_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """(ny, nx) of the first image of a FITS file, by its header alone."""
-    try:
-        with fits.open(path, memmap=True) as hdus:
-            for hdu in hdus:
-                if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2:
-                    return int(hdu.shape[-2]), int(hdu.shape[-1])
-    except (OSError, fits.VerifyError, ValueError) as error:
-        raise InputError("cannot be read as FITS", path) from error
-    raise InputError("holds no image", path)
+    """(ny, nx) of an image in a FITS file, by its header alone."""
+    with open_image(path) as opened:
+        return opened.shape[opened.axes[0]], opened.shape[opened.axes[1]]
 
 
 def read_object_pixels(path: str | os.PathLike[str]) -> tuple[BoolArray, int]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from radiff.data.background import BackgroundImage
 from radiff.data.spec import ImageSpec
-from radiff.diffusion.sampling import Steps, initial_noise
+from radiff.diffusion.sampling import Steps, initial_noise, seeded
 from radiff.errors import InputError
 from radiff.generate.networks import LAYOUT
 from radiff.generate.options import GenerateOptions
@@ -117,7 +117,7 @@ class BaselineGenerator(Generator):
                 steps = Steps(options.num_steps, self.objective.last_angle, generators, on_step)
                 scaled = self.network.sample(self.objective, noise, options.sampler, steps)
             else:
-                scene, generators = self._scene(specs), [torch.Generator().manual_seed(seed) for seed in seeds]
+                scene, generators = self._scene(specs), [seeded(seed) for seed in seeds]
                 scaled = self.network(self.network.noise(scene, generators).to(self.device), scene)
         images: NDArray[np.float32] = scaled[:, 0].float().cpu().numpy()
         with np.errstate(over="ignore"):  # `_finish` looks

@@ -20,6 +20,7 @@ from radiff.errors import InputError
 from radiff.files import atomic_path
 from radiff.masks import CLASSES
 from radiff.sky import Beam, HeaderWarning, MapReader
+from radiff.sky.address import parse_address
 from radiff.sky.fits import open_image
 from radiff.sky.grid import SkyGrid, make_grid
 from radiff.sky.header import PROVENANCE_KEY, build_header, plane_axes, quiet_astropy
@@ -80,8 +81,8 @@ class Background:
     @cached_property
     def full_header(self) -> fits.Header:
         """All cards of the image."""
-        with quiet_astropy(), open_image(self.path, self.hdu) as (hdu, _):
-            return hdu.header.copy()
+        with open_image(self.path, self.hdu) as opened:
+            return opened.header
 
     @property
     def simulated(self) -> bool:
@@ -90,7 +91,7 @@ class Background:
 
     def fingerprint(self) -> dict[str, Any]:
         """Size and time of the file, to see whether it changes."""
-        status = self.path.stat()
+        status = parse_address(self.path).file.stat()
         return {"path": str(self.path.resolve()), "bytes": status.st_size, "changed": status.st_mtime_ns}
 
     def header(
@@ -100,7 +101,9 @@ class Background:
         source = self.full_header
         shape = self.grid.shape
         axes = [int(source[f"NAXIS{axis}"]) for axis in range(int(source["NAXIS"]), 0, -1)]
-        whole = plane_axes(tuple(axes)) == (len(axes) - 2, len(axes) - 1) and math.prod(axes) == math.prod(shape)
+        whole = plane_axes(tuple(axes), source) == (len(axes) - 2, len(axes) - 1) and math.prod(axes) == math.prod(
+            shape
+        )
         header = fits.Header([("SIMPLE", True), ("BITPIX", bitpix), ("NAXIS", len(axes) if whole else 2)])
         for number, length in enumerate(reversed(axes if whole else shape), start=1):
             header[f"NAXIS{number}"] = length

@@ -39,6 +39,7 @@ from radiff.populate.stamps import StampLibrary
 from radiff.populate.survey import Survey, find_real, mark_real, survey_map
 from radiff.populate.writing import IMAGES, WINDOW, create_images, write_images
 from radiff.sky import Beam
+from radiff.sky.address import map_file
 from radiff.sky.grid import SkyGrid
 from radiff.sky.windows import LARGE_MAP
 
@@ -256,7 +257,7 @@ def _make(
         with clock("pictures"):
             _draw(files, measures, drawn, grid)
     with clock("checksums"):
-        paths = [*listed(files), given.path]
+        paths = [*listed(files), map_file(given.path)]
         *digests, origin = pool(digest, paths, "checksums")
     more = {
         "map": {

@@ -28,6 +28,10 @@ _ROUNDING = 1e-9  # variances below it, as of a beam taken off what is no wider,
 Floats = NDArray[np.float64]
 _NUMBER = r"[-+]?[0-9.]+(?:[ED][-+]?[0-9]+)?"
 _AIPS_CARD = re.compile(rf"BMAJ=\s*({_NUMBER})\s*BMIN=\s*({_NUMBER})(?:\s*BPA=\s*({_NUMBER}))?", re.IGNORECASE)
+_MIRIAD_CARD = re.compile(
+    rf"BEAM\s*=\s*({_NUMBER})\s*x\s*({_NUMBER})\s*arcsec(?:\s*,?\s*pa\s*=\s*({_NUMBER}))?", re.IGNORECASE
+)
+_ARCSEC, _DEGREES = (re.compile(word, re.IGNORECASE) for word in (r"arc ?-?sec", r"\bdeg"))
 
 
 class HeaderWarning(UserWarning):
@@ -104,7 +108,8 @@ class Beam:
 
     @classmethod
     def from_header(cls, header: fits.Header) -> "Beam | None":
-        """Read BMAJ, BMIN, BPA (deg), else the old CLEANBMJ cards, else an AIPS ``HISTORY ... CLEAN BMAJ=`` card.
+        """Read BMAJ, BMIN, BPA (deg, or arcsec where their comment says so), else the old CLEANBMJ cards, else what
+        AIPS (CLEAN, CONVL) or MIRIAD (RESTOR) wrote into HISTORY last.
 
         A missing BMIN means a circular beam and a missing BPA means 0; each is a `HeaderWarning` where it matters.
         Returns None where the header tells no beam (or one of no size).
@@ -219,16 +224,24 @@ def _from_keys(header: fits.Header, *keys: str) -> tuple[float, float | None, fl
     maj, minor, pa = (_number(header.get(key)) for key in keys)
     if maj is None or maj <= 0:
         return None
-    return maj, (minor if minor is not None and minor > 0 else None), pa
+    comment = str(header.comments[keys[0]])
+    factor = 3600.0 if _ARCSEC.search(comment) and not _DEGREES.search(comment) else 1.0
+    return maj / factor, (minor / factor if minor is not None and minor > 0 else None), pa
 
 
 def _from_history(header: fits.Header) -> tuple[float, float | None, float | None] | None:
-    if "HISTORY" not in header:
-        return None
-    for line in reversed([str(card) for card in header["HISTORY"]]):  # the last CLEAN is the one in the map
-        match = _AIPS_CARD.search(line)
-        if match:
-            maj, minor, pa = (_number(group) if group else None for group in match.groups())
-            if maj and maj > 0:
-                return maj, minor or None, pa
+    """(BMAJ, BMIN, BPA) in deg of the last beam that the log tells: it is the one in the map."""
+    for card in reversed(header.cards):
+        if card.keyword != "HISTORY":
+            continue
+        line = str(card.value)
+        aips, miriad = _AIPS_CARD.search(line), _MIRIAD_CARD.search(line)
+        match = aips or miriad
+        if match is None:
+            continue
+        maj, minor, pa = (_number(group) if group else None for group in match.groups())
+        if maj and maj > 0:
+            # CLEAN tells degrees, CONVL (``.../Output beam``) and MIRIAD arcsec
+            factor = 3600.0 if miriad or "CONVL" in line[: match.start()] or "OUTPUT BEAM" in line.upper() else 1.0
+            return maj / factor, minor / factor if minor else None, pa
     return None

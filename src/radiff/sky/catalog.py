@@ -14,7 +14,6 @@ import numpy.typing as npt
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Column, Table
 from astropy.wcs import WCS
-from astropy.wcs.utils import skycoord_to_pixel
 
 from radiff.errors import InputError
 from radiff.sky.beam import HeaderWarning
@@ -199,11 +198,7 @@ def sources_inside(catalog: Table, wcs: WCS, shape: tuple[int, int]) -> Table:
     ra, dec = np.asarray(catalog["ra"], float), np.asarray(catalog["dec"], float)
     rows = np.flatnonzero(_near(ra, dec, wcs, shape))
     with quiet_astropy(), np.errstate(invalid="ignore"):
-        x, y = (
-            skycoord_to_pixel(SkyCoord(ra[rows], dec[rows], unit="deg"), wcs, origin=0)
-            if len(rows)
-            else (ra[:0], ra[:0])
-        )
+        x, y = wcs.world_to_pixel(SkyCoord(ra[rows], dec[rows], unit="deg")) if len(rows) else (ra[:0], ra[:0])
         inside = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
     result = catalog[rows[inside]]
     result["x"] = Column(np.asarray(x)[inside], unit=u.pix, description="0-based pixel centre")

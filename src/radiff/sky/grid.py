@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_scales, skycoord_to_pixel
+from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import ArrayLike
 
 from radiff.errors import InputError
@@ -17,6 +17,9 @@ from radiff.sky.windows import MapReader
 
 SQUARE = 1e-3
 """Sides of pixels that differ by more than this part are not square."""
+_LEAST_STEP = 1e-3  # arcsec
+_POLAR = 89.0
+"""Declination, deg, above which meridians turn within a pixel: steps there are those of vectors."""
 SAMPLED = 1.5
 """Fewest pixels that the minor axis of a beam may have."""
 
@@ -65,10 +68,14 @@ class SkyGrid:
 
     @cached_property
     def beam_shape(self) -> Floats:
-        """Covariance (2, 2) of the beam in pixels, axes (x, y), at the middle of the map."""
-        x, y = (np.array([(length - 1) / 2]) for length in (self.shape[1], self.shape[0]))
-        steps = self._steps(x, y, icrs=False)[0]
-        if not np.isfinite(steps).all():  # the middle lies off the sky
+        """Covariance (2, 2) of the beam in pixels, axes (x, y): its angle counts from north at the reference pixel."""
+        x, y = (np.array([place - 1.0]) for place in self.wcs.wcs.crpix)
+        steps = self._steps(x, y, icrs=False, at_reference=True)[0]
+        x, y = (np.array([(length - 1) / 2]) for length in self.shape[::-1])
+        middle = self._steps(x, y, icrs=False)[0]
+        if np.allclose(middle, steps, rtol=0, atol=1e-4 * self.pixel_scale):  # but for rounding, which 0.1.0 had so
+            steps = middle
+        if not np.isfinite(steps).all():
             steps = np.diag([-self.pixel_scale, self.pixel_scale])
         # the beam's area is defined by the pixel scale, whatever the projection does to areas
         steps *= self.pixel_scale / math.sqrt(abs(float(np.linalg.det(steps))))
@@ -96,7 +103,7 @@ class SkyGrid:
             return ra, dec
         sky = SkyCoord(ra, dec, unit="deg")
         with quiet_astropy(), np.errstate(invalid="ignore"):
-            x, y = skycoord_to_pixel(sky, self.wcs, origin=0)
+            x, y = self.wcs.world_to_pixel(sky)
             back = self.wcs.pixel_to_world(x, y).icrs  # the far side of the sky projects onto the same pixels
             wrong = ~(back.separation(sky).deg < 1e-3)
         x, y = np.array(x, float), np.array(y, float)
@@ -117,18 +124,19 @@ class SkyGrid:
             pa_deconvolved (deg; NaN where that is so along both axes).
         """
         steps = self.steps(x, y)
-        major, minor, pa = widths(on_sky(steps, shapes))
-        deconvolved = widths(on_sky(steps, shapes - self.beam_shape))
+        unit = 1.0 if self.pixel_scale > 1e-2 else self.pixel_scale  # arcsec; of VLBI, variances would round to 0
+        major, minor, pa = widths(on_sky(steps / unit, shapes))
+        deconvolved = widths(on_sky(steps / unit, shapes - self.beam_shape))
         return {
-            "maj": major,
-            "min": minor,
+            "maj": major * unit,
+            "min": minor * unit,
             "pa": pa,
-            "maj_deconvolved": deconvolved[0],
-            "min_deconvolved": deconvolved[1],
+            "maj_deconvolved": deconvolved[0] * unit,
+            "min_deconvolved": deconvolved[1] * unit,
             "pa_deconvolved": np.where(deconvolved[0] > 0, deconvolved[2], np.nan),
         }
 
-    def _steps(self, x: Floats, y: Floats, icrs: bool) -> Floats:
+    def _steps(self, x: Floats, y: Floats, icrs: bool, at_reference: bool = False) -> Floats:
         def sky(x: Floats, y: Floats) -> tuple[Floats, Floats]:
             if icrs:
                 return self.to_sky(x, y)
@@ -137,14 +145,34 @@ class SkyGrid:
             ordered = (lon, lat) if self.wcs.wcs.lng < self.wcs.wcs.lat else (lat, lon)
             return np.asarray(ordered[0]), np.asarray(ordered[1])
 
+        lon, lat = sky(x, y)
+        if at_reference:  # at a pole its own longitude alone tells where north is
+            both = self.wcs.wcs.crval[[self.wcs.wcs.lng, self.wcs.wcs.lat]]
+            lon, lat = both[:1], both[1:]
+        polar = np.abs(lat) > _POLAR
         result = np.empty((len(x), 2, 2))
-        for axis, (ax, ay) in enumerate(((0.5, 0.0), (0.0, 0.5))):
+        # degrees of doubles are too coarse for pixels of micro-arcsec: there a step is that of many pixels
+        count = max(1.0, _LEAST_STEP / self.pixel_scale)
+        for axis, (ax, ay) in enumerate(((0.5 * count, 0.0), (0.0, 0.5 * count))):
             east0, north0 = sky(x - ax, y - ay)
             east1, north1 = sky(x + ax, y + ay)
             across = (east1 - east0 + 180.0) % 360.0 - 180.0
             result[:, 0, axis] = across * np.cos(np.radians((north0 + north1) / 2)) * 3600.0
             result[:, 1, axis] = (north1 - north0) * 3600.0
-        return result
+            if polar.any():
+                chord = _towards(east1, north1)[2] - _towards(east0, north0)[2]
+                for row, axes in enumerate(_towards(lon, lat)[:2]):
+                    along = np.degrees((chord * axes).sum(0)) * 3600.0
+                    result[:, row, axis] = np.where(polar, along, result[:, row, axis])
+        return result / count
+
+
+def _towards(lon: Floats, lat: Floats) -> tuple[Floats, Floats, Floats]:
+    """Unit vectors (3, n) towards east, towards north and to positions on the sky (deg)."""
+    a, d = np.radians(lon), np.radians(lat)
+    east = np.array([-np.sin(a), np.cos(a), np.zeros_like(a)])
+    north = np.array([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)])
+    return east, north, np.array([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
 
 
 def make_grid(shape: tuple[int, int], wcs: WCS | None, beam: Beam | None, path: object = None) -> SkyGrid:

@@ -15,6 +15,9 @@ _CLIP = 3.0  # in units of the rms; pixels beyond it do not count
 _SOURCE, _GROW = 4.0, 4  # pixels beyond 4 rms are taken for sources, and so is all within 4 pixels of them
 _MAX_PIXELS = 4_000_000  # more pixels tell nothing more about one number
 _ZERO_BLOCK = 5  # a block of 5 x 5 zeros is padding; single zeros also come from rounded data
+_ZERO_STRIP = 25  # and so is a strip of zeros along an edge, however narrow
+ZERO_REACH = _ZERO_STRIP + _ZERO_BLOCK
+"""Pixels around a window that decide which of its zeros are blank."""
 
 
 def _clip_factors(clip: float) -> tuple[float, float]:
@@ -180,6 +183,44 @@ def _usable(image: npt.NDArray[np.floating], exclude: Mask | None) -> Mask:
         rest = usable & ~ndimage.grey_opening(zeros.astype(np.uint8), size).astype(bool)
         usable = rest if rest.any() else usable
     return usable
+
+
+def has_noise(image: npt.NDArray[np.floating]) -> bool:
+    """Whether pixels lie on both sides of 0, as noise does: zeros among such pixels were not observed.
+
+    In an image without noise, such as one of sources alone, zeros are what was observed.
+    """
+    return bool(np.count_nonzero(image < 0) > 0.1 * np.count_nonzero(image))
+
+
+def blank_zeros(image: npt.NDArray[np.floating], edges: tuple[bool, bool, bool, bool] = (True,) * 4) -> Mask:
+    """True where zeros fill an edge, a corner or a hole that was not observed, which some imagers write for NaN.
+
+    Parameters
+    ----------
+    image : (ny, nx)
+    edges : (bool, bool, bool, bool)
+        Which sides (first row, last row, first column, last column) are edges of the map; `ZERO_REACH` pixels inside of
+        the others, the answer is the same whatever lies beyond.
+    """
+    zeros = image == 0
+    if not zeros.any():
+        return zeros
+    blocks = _opening(zeros, (_ZERO_BLOCK, _ZERO_BLOCK)) | _strips(zeros, edges[:2]) | _strips(zeros.T, edges[2:]).T
+    return ndimage.binary_dilation(blocks, np.ones((3, 3)), iterations=_ZERO_BLOCK, mask=zeros)  # into corners
+
+
+def _strips(zeros: Mask, edges: tuple[bool, bool]) -> Mask:
+    """Zeros along the first and the last row, where those are edges of the map."""
+    more = [(_ZERO_BLOCK - 1) * edge for edge in edges]
+    wide = np.pad(zeros, (more, (0, 0)), mode="edge")
+    opened = _opening(wide, (_ZERO_BLOCK, min(_ZERO_STRIP, zeros.shape[1])))
+    return opened[more[0] : more[0] + len(zeros)]
+
+
+def _opening(zeros: Mask, size: tuple[int, int]) -> Mask:
+    eroded = ndimage.grey_erosion(zeros.astype(np.uint8), size, mode="constant")
+    return np.asarray(ndimage.grey_dilation(eroded, size, mode="constant") > 0)
 
 
 def sample_rows(shape: tuple[int, ...]) -> npt.NDArray[np.int_]:

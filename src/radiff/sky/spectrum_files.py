@@ -136,8 +136,8 @@ def read_noise_spectrum(path: str | os.PathLike[str]) -> NoiseSpectrum:
         Where the file is none, or what it says is impossible.
     """
     path = Path(path)
-    with quiet_astropy(), open_image(path, 0) as (hdu, _):
-        header, data = hdu.header, np.asarray(hdu.data, float)
+    with quiet_astropy(), open_image(path, 0) as opened:
+        header, data = opened.header, np.asarray(opened.hdu.data, float)
         if str(header.get("CONTENT", "")) != MARK:
             raise InputError("is no noise spectrum; make one with 'radiff noise measure'", path)
     try:

@@ -3,6 +3,7 @@
 import math
 import warnings
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,10 +14,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from radiff.errors import InputError
+from radiff.sky.address import PathLike
 from radiff.sky.beam import Beam, HeaderWarning
 from radiff.sky.cutout import Cutout, clip_window, shift_provenance, shift_wcs
-from radiff.sky.fits import PathLike, check_shape, is_compressed, open_image, source_provenance, to_float32
-from radiff.sky.header import parse_header, pixel_scale, plane_axes, plane_index, quiet_astropy
+from radiff.sky.fits import UNREADABLE, is_compressed, open_image, parse_opened, source_provenance, to_float32
+from radiff.sky.header import pixel_scale, quiet_astropy
+from radiff.sky.noise import ZERO_REACH, blank_zeros, has_noise, sample_rows
 
 LARGE_MAP = 4096 * 4096  # pixels; larger maps are worked on window by window
 
@@ -64,23 +67,22 @@ class MapReader:
         self._arguments = (self.path.absolute(), hdu, plane)
         self._stack = ExitStack()
         try:
-            self._hdu, index = self._stack.enter_context(open_image(self.path, hdu))
-            full = check_shape(tuple(self._hdu.shape), plane, self.path)
-            info = parse_header(self._hdu.header, full, self.path)
+            self._opened = self._stack.enter_context(open_image(self.path, hdu, plane))
+            self._opened.index(slice(None), slice(None))
+            info = parse_opened(self._opened)
         except BaseException:
             self._stack.close()
             raise
-        y_axis, x_axis = plane_axes(full)
-        self.shape: tuple[int, int] = (full[y_axis], full[x_axis])
-        self._full, self._plane = full, plane or 0
+        y_axis, x_axis = self._opened.axes
+        self.shape: tuple[int, int] = (self._opened.shape[y_axis], self._opened.shape[x_axis])
         self._factor = info.factor
         self.wcs: WCS | None = info.wcs
         self.beam: Beam | None = info.beam
         self.header: fits.Header = info.cards
         self.rms, self.background = info.rms, info.background
         self.pixel_scale: float | None = pixel_scale(info.wcs, info.cards)
-        self.provenance = source_provenance(info, self.path, index, plane)
-        self._mapped = _mapping(self._hdu)
+        self.provenance = source_provenance(info, self._opened)
+        self._mapped = _mapping(self._opened.hdu, self._opened.file)
 
     @classmethod
     def open(cls, path: PathLike, hdu: int | str | None = None, plane: int | None = None) -> "MapReader":
@@ -113,8 +115,28 @@ class MapReader:
         ys, xs, yd, xd = clip_window(self.shape, y0, y1, x0, x1)
         window = np.full((y1 - y0, x1 - x0), np.nan, np.float32)
         if ys.start < ys.stop and xs.start < xs.stop:
-            window[yd, xd] = to_float32(self._raw(ys, xs), self._factor)
+            pixels = to_float32(self._raw(ys, xs), self._factor)
+            if (pixels == 0).any() and self._noisy:
+                pixels[self._unobserved(ys, xs)] = np.nan
+            window[yd, xd] = pixels
         return window
+
+    @cached_property
+    def _noisy(self) -> bool:
+        """`has_noise` of the map, by bands of its rows."""
+        rows = sample_rows(self.shape) if math.prod(self.shape) > LARGE_MAP // 4 else np.arange(self.shape[0])
+        bands = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+        parts = [self._raw(slice(int(band[0]), int(band[-1]) + 1), slice(0, self.shape[1])) for band in bands]
+        return has_noise(np.concatenate(parts))
+
+    def _unobserved(self, ys: slice, xs: slice) -> npt.NDArray[np.bool_]:
+        """`blank_zeros` of a window of the map, the same for any window."""
+        ny, nx = self.shape
+        y0, y1 = max(ys.start - ZERO_REACH, 0), min(ys.stop + ZERO_REACH, ny)
+        x0, x1 = max(xs.start - ZERO_REACH, 0), min(xs.stop + ZERO_REACH, nx)
+        wide = self._raw(slice(y0, y1), slice(x0, x1))
+        blank = blank_zeros(wide, (y0 == 0, y1 == ny, x0 == 0, x1 == nx))
+        return blank[ys.start - y0 : ys.stop - y0, xs.start - x0 : xs.stop - x0]
 
     def cutout(self, y0: int, y1: int, x0: int, x1: int) -> Cutout:
         """The same as a `Cutout`, its WCS shifted."""
@@ -129,15 +151,15 @@ class MapReader:
         )
 
     def _raw(self, ys: slice, xs: slice) -> npt.NDArray[Any]:
-        index = plane_index(self._full, self._plane, ys, xs)
+        index = self._opened.index(ys, xs)
         try:
             if self._mapped is not None:
-                mapped = np.memmap(self._arguments[0], mode="r", **self._mapped)
+                mapped = np.memmap(**self._mapped)
                 return np.array(mapped[index])
             with quiet_astropy():
-                section = np.asarray(self._hdu.section[index])
+                section = np.asarray(self._opened.hdu.section[index])
             return section.reshape(ys.stop - ys.start, xs.stop - xs.start)
-        except (OSError, EOFError, ValueError, TypeError) as error:
+        except UNREADABLE as error:
             raise InputError(
                 f"rows {ys.start} to {ys.stop}, columns {xs.start} to {xs.stop} cannot be read ({error})", self.path
             ) from error
@@ -167,7 +189,7 @@ def averaged(reader: MapReader, box: tuple[int, int, int, int], longest: int) ->
     return result, n
 
 
-def _mapping(hdu: Any) -> dict[str, Any] | None:
+def _mapping(hdu: Any, file: Path) -> dict[str, Any] | None:
     """Arguments of np.memmap for the pixels of a plain, unscaled, floating-point HDU; None for all others."""
     header = hdu.header
     plain = not isinstance(hdu, fits.CompImageHDU) and not is_compressed(hdu)
@@ -175,4 +197,10 @@ def _mapping(hdu: Any) -> dict[str, Any] | None:
     if not (plain and unscaled and header["BITPIX"] in (-32, -64)):
         return None
     dtype = np.dtype(">f4" if header["BITPIX"] == -32 else ">f8")
-    return {"dtype": dtype, "offset": hdu.fileinfo()["datLoc"], "shape": tuple(hdu.shape)}
+    return {
+        "filename": file.absolute(),
+        "mode": "r",
+        "dtype": dtype,
+        "offset": hdu.fileinfo()["datLoc"],
+        "shape": tuple(hdu.shape),
+    }

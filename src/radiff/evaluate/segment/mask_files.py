@@ -99,8 +99,10 @@ def segment_jobs(
     output: str | os.PathLike[str],
     split: str | None = None,
     limit: int | None = None,
+    hdu: str | None = None,
+    plane: int | None = None,
 ) -> list[SegmentJob]:
-    """What is to be done for FITS files, folders of them and collections.
+    """What is to be done for FITS files (of each the part that `hdu` and `plane` name), folders of them, collections.
 
     Parameters
     ----------
@@ -122,7 +124,9 @@ def segment_jobs(
         else:
             plain.append(path)
     if plain:
-        jobs += [SegmentJob(job.image, job.annotation) for job in annotation_jobs(find_images(plain), output)]
+        jobs += [
+            SegmentJob(job.image, job.annotation) for job in annotation_jobs(find_images(plain, hdu, plane), output)
+        ]
     taken: dict[Path, Path] = {}
     for job in jobs:
         other = taken.setdefault(job.annotation, job.image)
