@@ -18,7 +18,7 @@ RARE = {1: 0.0, 2: 0.0, 3: 1.0}
 
 def same(one, two) -> bool:
     pixels = [[(o.class_value, o.y0, o.x0, o.stamp.tobytes()) for o in p.objects] for p in (one, two)]
-    return pixels[0] == pixels[1] and (one.sky, one.background) == (two.sky, two.background)
+    return pixels[0] == pixels[1] and (one.image, one.background) == (two.image, two.background)
 
 
 def test_a_draw_is_a_function_of_seed_and_number(real):
@@ -38,6 +38,7 @@ def test_kinds_of_images_are_as_frequent_as_cutouts_that_hold_the_class():
     counts = [(0, 15, 0), (0, 15, 0)] + [(0, 1, 0)] * 6 + [(0, 0, 1)] * 8
     rows = [SimpleNamespace(row=SimpleNamespace(counts=one, ny=64, nx=64)) for one in counts]
     few = SimpleNamespace(images=rows, by_kind={"crowded": [0, 1], "other": list(range(2, 16))}, root=None)
+    few.spec = lambda objects, sky, background, source: SimpleNamespace(sky=sky)
     maker = SimpleNamespace(
         name="made", fits=lambda kind, classes: True, make=lambda wishes, seed: [[] for _ in wishes]
     )
@@ -47,7 +48,7 @@ def test_kinds_of_images_are_as_frequent_as_cutouts_that_hold_the_class():
 
 def test_composed_masks_lie_on_a_real_sky(real):
     for plan in DrawnMasks(real, Composer(real), [2, 3]).draw(range(8), EVEN):
-        assert plan.shape == (64, 64) and 0 <= plan.sky < len(real) and plan.sky == plan.background
+        assert plan.shape == (64, 64) and plan.image in real.places and plan.image == plan.background.image
         assert all(not o.info for o in plan.objects)  # no peak of their own
         assert plan.source.startswith("composed ")
 
@@ -56,10 +57,10 @@ def test_real_masks_keep_their_peaks_and_get_another_background(real):
     plans = RealMasks(real, seed=2).draw(range(12), EVEN)
     assert len({plan.source for plan in plans}) == 12  # those of 16 cutouts that hold an object, 13 of them
     for plan in plans:
-        assert plan.sky != plan.background and real.images[plan.sky].row.image == plan.source
+        assert plan.image != plan.background.image and real.of(plan).row.image == plan.source
         assert all(o.info["peak_snr"] > 5 for o in plan.objects)
     own = RealMasks(real, seed=2, background="self-masked").draw([0], EVEN)[0]
-    assert own.sky == own.background
+    assert own.image == own.background.image
     rare = RealMasks(real, chosen=True).draw(range(20), RARE)
     assert all(any(o.class_value == 3 for o in plan.objects) for plan in rare)
 

@@ -16,7 +16,6 @@ from radiff.augment.pairs import (
 from radiff.augment.peaks import PeakTable
 from radiff.augment.real import SOURCES, RealImage, RealImages
 from radiff.augment.sources import (
-    Blueprint,
     Composer,
     DrawnMasks,
     MaskFiles,
@@ -34,7 +33,6 @@ __all__ = [
     "Attempt",
     "AugmentOptions",
     "AugmentReport",
-    "Blueprint",
     "Composer",
     "DrawnMasks",
     "GateOptions",

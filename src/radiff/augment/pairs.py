@@ -9,20 +9,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from radiff.augment.gate import GateOptions, Segment, judge
 from radiff.augment.journal import Attempt, Journal
 from radiff.augment.peaks import PeakTable, Spread
 from radiff.augment.real import SOURCES, RealImages
-from radiff.augment.sources import Blueprint, MaskSource, Need, random_of
+from radiff.augment.sources import MaskSource, Need, random_of
 from radiff.data.collection import Row, write_pair
 from radiff.data.messages import collected_warnings
 from radiff.errors import InputError
 from radiff.files import make_folder, write_json
 from radiff.generate import EDGE_SNR, BackgroundImage, Generator, ImageSpec
-from radiff.masks import CLASSES, Annotation, SourceObject, objects_to_mask, write_yolo
+from radiff.masks import CLASSES, Annotation, SourceObject, write_yolo
 from radiff.models.io import read_manifest
 from radiff.parallel import progress_bar
 from radiff.sky import Cutout
@@ -204,23 +201,20 @@ class _Work:
         options, first = self.options, len(journal.attempts)
         numbers = list(range(first, first + options.batch_size))
         plans = self.masks.draw(numbers, self._need(journal.rows))
-        peaks = [self._peaks(plan, number) for plan, number in zip(plans, numbers, strict=True)]
-        backgrounds = self._backgrounds(plans, numbers)
-        cutouts = self._generate(plans, peaks, numbers, backgrounds)
+        specs = [self._spec(plan, number) for plan, number in zip(plans, numbers, strict=True)]
         count, done = len(journal.rows), []
-        for number, plan, asked, shown, cutout in zip(numbers, plans, peaks, backgrounds, cutouts, strict=True):
-            seed = options.seed + number
+        for number, spec, cutout in zip(numbers, specs, self._generate(specs), strict=True):
             if count >= options.number:
-                done.append(Attempt(number, seed, SURPLUS))
+                done.append(Attempt(number, spec.seed, SURPLUS))
                 continue
-            beam = self.real.images[plan.sky].beam or 3.0
-            field = None if shown is None else shown.fitted(plan.shape).snr
-            verdict = judge(cutout, plan.objects, asked, options.gate, self.segment, beam, field)
+            shown = spec.background.fitted(spec.shape).snr if isinstance(spec.background, BackgroundImage) else None
+            beam = self.real.of(spec).beam or 3.0
+            verdict = judge(cutout, spec.objects, spec.peaks or (), options.gate, self.segment, beam, shown)
             row = None
             if not verdict.reason:
-                row = self._write(f"{options.sample}{count:06d}", cutout, plan, verdict.objects)
+                row = self._write(f"{options.sample}{count:06d}", cutout, spec, verdict.objects)
                 count += 1
-            done.append(Attempt(number, seed, verdict.reason, row, verdict.iou, verdict.segmenter_iou))
+            done.append(Attempt(number, spec.seed, verdict.reason, row, verdict.iou, verdict.segmenter_iou))
         return done
 
     def _need(self, rows: Sequence[Row]) -> Need:
@@ -234,61 +228,33 @@ class _Work:
             return dict.fromkeys(SOURCES, 1 / len(SOURCES))
         return {value: amount / sum(lack.values()) for value, amount in lack.items()}
 
-    def _peaks(self, plan: Blueprint, number: int) -> tuple[float, ...]:
-        random = random_of(self.options.seed, number, 3)
-        return self.table.draw(plan.objects, self.real.images[plan.sky].beam_area, random, self.options.peak_snr)
-
-    def _backgrounds(self, plans: list[Blueprint], numbers: list[int]) -> list[BackgroundImage | None]:
-        if not self.options.background:
-            return [None] * len(plans)
-        files = [self.real.background(p.background, self.options.seed + n) for p, n in zip(plans, numbers, strict=True)]
+    def _spec(self, plan: ImageSpec, number: int) -> ImageSpec:
+        """All that an attempt's image depends on."""
+        options, real = self.options, self.real.of(plan)
+        random = random_of(options.seed, number, 3)
+        peaks = self.table.draw(plan.objects, real.beam_area, random, options.peak_snr)
         with collected_warnings():  # of headers: told when the collection was made
-            return [one.load() for one in files]
+            spec = self.real.complete(plan, options.seed + number, options.background)
+        # labels that are found on the image follow its edges; those asked for need edges that follow them
+        return replace(spec, peaks=peaks, isophote=EDGE_SNR if options.gate.labels == "asked" else 0.0)
 
-    def _generate(
-        self,
-        plans: list[Blueprint],
-        peaks: list[tuple[float, ...]],
-        numbers: list[int],
-        backgrounds: list[BackgroundImage | None],
-    ) -> Iterator[Cutout]:
+    def _generate(self, specs: list[ImageSpec]) -> Iterator[Cutout]:
         options = self.options
-        specs = [
-            ImageSpec(
-                mask_of(plan.objects, plan.shape),
-                options.seed + number,
-                plan.objects,
-                self.real.observation(plan.sky),
-                asked,
-                background=background,
-                beam=self.real.images[plan.sky].beam,
-                # labels that are found on the image follow its edges; those asked for need edges that follow them
-                isophote=EDGE_SNR if options.gate.labels == "asked" else 0.0,
-            )
-            for plan, number, asked, background in zip(plans, numbers, peaks, backgrounds, strict=True)
-        ]
-        return self.generator.iterate(
-            specs,
-            self.generator.options(
-                background_strength=options.background_strength,
-                num_steps=options.num_steps,
-                batch_size=options.batch_size,
-            ),
+        chosen = self.generator.options(
+            background_strength=options.background_strength,
+            num_steps=options.num_steps,
+            batch_size=options.batch_size,
         )
+        return self.generator.iterate(specs, chosen)
 
-    def _write(self, name: str, cutout: Cutout, plan: Blueprint, objects: list[SourceObject]) -> Row:
-        row = self.real.images[plan.sky].row
-        cutout = replace(cutout, provenance={**cutout.provenance, "mask": plan.source, "sky": row.image})
-        columns = {"split": "train", "group": row.group, "source": plan.source, "project": row.project}
+    def _write(self, name: str, cutout: Cutout, spec: ImageSpec, objects: list[SourceObject]) -> Row:
+        row = self.real.of(spec).row
+        cutout = replace(cutout, provenance={**cutout.provenance, "mask": spec.source, "sky": row.image})
+        columns = {"split": "train", "group": row.group, "source": spec.source, "project": row.project}
         columns |= {"telescope": row.telescope, "survey": row.survey}
-        written = write_pair(self.root, self.options.sample, name, cutout, Annotation(objects, plan.shape), **columns)
-        write_yolo(self.root / self.options.sample / "yolo" / f"{name}.txt", objects, plan.shape)
+        written = write_pair(self.root, self.options.sample, name, cutout, Annotation(objects, spec.shape), **columns)
+        write_yolo(self.root / self.options.sample / "yolo" / f"{name}.txt", objects, spec.shape)
         return written
-
-
-def mask_of(objects: Sequence[SourceObject], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The class mask (ny, nx) of objects."""
-    return objects_to_mask(objects, shape)
 
 
 def _text(journal: Journal) -> str:

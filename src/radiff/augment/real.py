@@ -12,8 +12,8 @@ import numpy as np
 from radiff.data.collection import Collection, Row
 from radiff.data.pack import beam_pixels
 from radiff.errors import InputError
-from radiff.generate import BackgroundFile, Observation
-from radiff.masks import CLASSES, SourceObject
+from radiff.generate import BackgroundFile, BackgroundImage, ImageSpec, Observation
+from radiff.masks import CLASSES, SourceObject, objects_to_mask
 from radiff.masks.classes import COMPACT, EXTENDED, SPURIOUS
 from radiff.parallel import Failure, run_parallel
 from radiff.sky.beam import FWHM_AREA
@@ -62,11 +62,13 @@ class RealImages:
     root: Path
     images: list[RealImage]
     by_kind: dict[str, list[int]] = field(init=False)
+    places: dict[Path | None, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         kinds: dict[str, list[int]] = defaultdict(list)
         for index, one in enumerate(self.images):
             kinds[one.kind].append(index)
+        self.places = {self.root / one.row.image: index for index, one in enumerate(self.images)}
         self.by_kind = dict(sorted(kinds.items()))
 
     @classmethod
@@ -107,17 +109,34 @@ class RealImages:
     def __len__(self) -> int:
         return len(self.images)
 
-    def observation(self, index: int) -> Observation:
-        """Noise, level, beam and WCS of image `index`."""
-        row = self.images[index].row
-        cutout = Collection(self.root, [row]).image(0)
-        return Observation.like(cutout, row.rms, row.background)
+    def spec(self, objects: list[SourceObject], sky: int, background: int, source: str) -> ImageSpec:
+        """Objects on the sky of image `sky`, with the background of another; `complete` reads both."""
+        one, other = self.images[sky].row, self.images[background].row
+        return ImageSpec(
+            objects_to_mask(objects, (one.ny, one.nx)),
+            objects=objects,
+            beam=self.images[sky].beam,
+            background=BackgroundFile(self.root / other.image, None, "other"),
+            source=source,
+            image=self.root / one.image,
+        )
 
-    def background(self, index: int, seed: int) -> BackgroundFile:
-        """Image `index` without its sources, as a background."""
-        row = self.images[index].row
-        annotation = self.root / row.annotation if row.annotation else None
-        return BackgroundFile(self.root / row.image, annotation, "other", seed)
+    def of(self, spec: ImageSpec) -> RealImage:
+        """The image whose sky a specification has."""
+        return self.images[self.places[spec.image]]
+
+    def complete(self, spec: ImageSpec, seed: int, background: bool = True) -> ImageSpec:
+        """The same with what stands in the files: noise, level, beam and WCS of its sky, and its background."""
+        row, file, shown = self.of(spec).row, spec.background, None
+        cutout = Collection(self.root, [row]).image(0)
+        if background and isinstance(file, BackgroundFile):
+            other = self.images[self.places[file.image]]
+            given = cutout if file.image == spec.image else Collection(self.root, [other.row]).image(0)
+            level = given.background if given.rms is not None else None
+            mask = objects_to_mask(other.objects, given.shape)
+            shown = BackgroundImage.of(given.image, mask, file.mode, given.rms, level, seed, file.name)
+        observation = Observation.like(cutout, row.rms, row.background)
+        return replace(spec, seed=seed, observation=observation, background=shown)
 
     def counts(self) -> dict[int, int]:
         """Objects of each class."""

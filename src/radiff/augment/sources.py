@@ -6,7 +6,7 @@ a run that was stopped goes on with the masks that it would have had.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.augment.real import SOURCES, RealImages, class_names
+from radiff.data.spec import ImageSpec
 from radiff.errors import InputError
 from radiff.generate import read_specs
 from radiff.generate.masks import MaskMaker
@@ -24,34 +25,11 @@ Need = Mapping[int, float]
 """How much objects of each class are wanted; adds up to 1."""
 
 
-@dataclass(frozen=True, eq=False)
-class Blueprint:
-    """A mask and the sky that it is put on.
-
-    Attributes
-    ----------
-    objects : list of SourceObject
-    shape : (ny, nx)
-    sky : int
-        Index of the real image whose noise, beam and WCS are taken.
-    background : int
-        Index of the real image whose background is taken.
-    source : str
-        Where the mask is from, for the index.
-    """
-
-    objects: list[SourceObject]
-    shape: tuple[int, int]
-    sky: int
-    background: int
-    source: str
-
-
 class MaskSource(Protocol):
     """What gives masks."""
 
-    def draw(self, attempts: Sequence[int], need: Need) -> list[Blueprint]:
-        """The masks of these attempts (counted from 0)."""
+    def draw(self, attempts: Sequence[int], need: Need) -> list[ImageSpec]:
+        """What `RealImages.spec` makes of the masks of these attempts (counted from 0)."""
         ...
 
 
@@ -106,16 +84,16 @@ class RealMasks:
     def __len__(self) -> int:
         return len(self.order)
 
-    def draw(self, attempts: Sequence[int], need: Need) -> list[Blueprint]:
+    def draw(self, attempts: Sequence[int], need: Need) -> list[ImageSpec]:
         """See `MaskSource.draw`."""
         return [self._one(attempt, need) for attempt in attempts]
 
-    def _one(self, attempt: int, need: Need) -> Blueprint:
+    def _one(self, attempt: int, need: Need) -> ImageSpec:
         random = random_of(self.seed, attempt, 2)
         index = int(self.order[self._place(attempt, need, random)])
         image = self.real.images[index]
         background = index if self.background == "self-masked" else other_sky(self.real, index, random)
-        return Blueprint(image.objects, (image.row.ny, image.row.nx), index, background, image.row.image)
+        return self.real.spec(image.objects, index, background, image.row.image)
 
     def _place(self, attempt: int, need: Need, random: np.random.Generator) -> int:
         if not self.chosen:
@@ -156,7 +134,7 @@ class DrawnMasks:
         self.kinds = list(real.by_kind)
         self.shares: dict[tuple[int, ...], NDArray[np.float64]] = {}
 
-    def draw(self, attempts: Sequence[int], need: Need) -> list[Blueprint]:
+    def draw(self, attempts: Sequence[int], need: Need) -> list[ImageSpec]:
         """See `MaskSource.draw`."""
         chosen = []
         for attempt in attempts:
@@ -166,11 +144,10 @@ class DrawnMasks:
             kind = self.kinds[int(random.choice(len(shares), p=shares / shares.sum()))]
             chosen.append((attempt, classes, kind, int(random.choice(self.real.by_kind[kind]))))
         made = self.maker.make([one[:3] for one in chosen], self.seed)
-        plans = []
-        for (attempt, _, _, sky), objects in zip(chosen, made, strict=True):
-            row = self.real.images[sky].row
-            plans.append(Blueprint(objects, (row.ny, row.nx), sky, sky, f"{self.maker.name} {attempt}"))
-        return plans
+        return [
+            self.real.spec(objects, sky, sky, f"{self.maker.name} {attempt}")
+            for (attempt, _, _, sky), objects in zip(chosen, made, strict=True)
+        ]
 
     def _shares(self, classes: tuple[int, ...]) -> NDArray[np.float64]:
         """How likely each kind is: as many of its cutouts hold one of these classes, so crowds are as rare as real."""
@@ -303,12 +280,12 @@ class MaskFiles:
     def __len__(self) -> int:
         return len(self.masks)
 
-    def draw(self, attempts: Sequence[int], need: Need) -> list[Blueprint]:
+    def draw(self, attempts: Sequence[int], need: Need) -> list[ImageSpec]:
         """See `MaskSource.draw`."""
         return [self._one(attempt) for attempt in attempts]
 
-    def _one(self, attempt: int) -> Blueprint:
+    def _one(self, attempt: int) -> ImageSpec:
         spec, objects = self.masks[attempt % len(self.masks)]
         index = int(random_of(self.seed, attempt, 2).choice(self.skies[spec.shape]))
         clean = [replace(one, info={}) for one in objects]
-        return Blueprint(clean, spec.shape, index, index, spec.source or spec.name)
+        return self.real.spec(clean, index, index, spec.source or spec.name)
