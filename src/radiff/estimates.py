@@ -202,6 +202,46 @@ def half_sampled(
     return Estimate(value, low, high, n)
 
 
+def by_halves(
+    figure: Callable[..., float],
+    sizes: Sequence[int],
+    n: Sequence[int] | None = None,
+    least: float = -math.inf,
+    most: float = math.inf,
+    seed: int = 0,
+    rounds: int = HALVES,
+) -> Estimate:
+    """A figure of one set or several, with the interval of `half_sampled`.
+
+    Parameters
+    ----------
+    figure : callable
+        Given an array of indices for each set, the figure of these images.
+    sizes : sequence of int
+        Of the sets.
+    n : sequence of int, optional
+        What counts, where that is not the images.
+    """
+    value = figure(*(np.arange(size) for size in sizes))
+    halves = [figure(*half) for half in half_indices(sizes, rounds, seed)]
+    return half_sampled(value, halves, tuple(sizes if n is None else n), least, most)
+
+
+def owned_by_halves(
+    values: Array, owner: NDArray[np.int64], size: int, figure: Callable[[Array], float], least: float = 0.0,
+    seed: int = 0,
+) -> Estimate:  # fmt: skip
+    """A figure of `values` (m,), objects of the images `owner` (m,), its interval by halves of the `size` images."""
+
+    def of_images(chosen: NDArray[np.intp]) -> float:
+        inside = np.zeros(size, bool)
+        inside[chosen] = True
+        part = values[inside[owner]]
+        return figure(part) if len(part) else math.nan
+
+    return by_halves(of_images, (size,), (len(values),), least, seed=seed)
+
+
 def share(count: int, total: int) -> Estimate:
     """`count` of `total`, with the interval of Jeffreys; NaN where there is nothing to count."""
     if not total:

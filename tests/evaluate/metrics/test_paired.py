@@ -7,8 +7,15 @@ import pytest
 
 import sky_sets
 from radiff.errors import InputError
-from radiff.evaluate.metrics.paired import object_fluxes, pair_figures, psnr, ssim
-from radiff.evaluate.metrics.pairs import flux_metrics, measure_pairs, pair_metrics
+from radiff.evaluate.metrics.pairs import (
+    flux_metrics,
+    measure_pairs,
+    object_fluxes,
+    pair_figures,
+    pair_metrics,
+    psnr,
+    ssim,
+)
 from radiff.evaluate.sets import picture_of
 
 metrics = pytest.importorskip("skimage.metrics", reason="scikit-image is the oracle")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.estimates import Estimate, bootstrap_sums, finite, half_indices, half_sampled, interval
+from radiff.estimates import Estimate, bootstrap_sums, by_halves, finite, interval
 
 Floats = NDArray[np.float64]
 Target = tuple[float, float]
@@ -103,8 +103,7 @@ def halved_median(values: NDArray[Any]) -> Estimate:
     table = table[np.isfinite(table)]
     if not len(table):
         return Estimate(math.nan, math.nan, math.nan, (0,))
-    halves = [float(np.median(table[half[0]])) for half in half_indices((len(table),))]
-    return half_sampled(float(np.median(table)), halves, (len(table),))
+    return by_halves(lambda half: float(np.median(table[half])), (len(table),))
 
 
 def quantile(values: NDArray[Any], owner: NDArray[np.integer[Any]], level: float = 50.0, seed: int = 0) -> Estimate:

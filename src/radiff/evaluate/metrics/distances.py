@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiff.errors import InputError
-from radiff.estimates import HALVES, Estimate, half_indices, half_sampled
+from radiff.estimates import HALVES, Estimate, by_halves, half_indices, half_sampled
 
 Array = NDArray[np.float64]
 Features = NDArray[np.floating[Any]]
@@ -92,10 +92,9 @@ def _fid(features: Features, others: Features) -> float:
 
 def fid_estimate(features: Features, others: Features, rounds: int = HALVES, seed: int = 0) -> Estimate:
     """`fid` with its interval (`half_sampled`)."""
-    value = fid(features, others)
+    check_samples(features, others)
     sizes = (len(features), len(others))
-    halves = [_fid(features[a], others[b]) for a, b in half_indices(sizes, rounds, seed)]
-    return half_sampled(value, halves, sizes, least=0.0)
+    return by_halves(lambda a, b: _fid(features[a], others[b]), sizes, None, 0.0, seed=seed, rounds=rounds)
 
 
 def fid_by_size(features: Features, others: Features, around: Estimate, seed: int = 0) -> dict[str, Any]:
@@ -263,10 +262,11 @@ def spread_estimate(features: Features, others: Features, rounds: int = HALVES, 
     if min(sizes) < 4:
         raise InputError(f"a spread needs at least 4 images in each set, here are {sizes[0]} and {sizes[1]}")
     first, second = (np.sqrt(squared_distances(f, f)) for f in (np.asarray(t, np.float64) for t in (features, others)))
-    halves = [
-        _mean_pair(second[np.ix_(b, b)]) / _mean_pair(first[np.ix_(a, a)]) for a, b in half_indices(sizes, rounds, seed)
-    ]
-    return half_sampled(_mean_pair(second) / _mean_pair(first), halves, sizes, 0.0, math.inf)
+
+    def ratio(a: NDArray[np.intp], b: NDArray[np.intp]) -> float:
+        return _mean_pair(second[np.ix_(b, b)]) / _mean_pair(first[np.ix_(a, a)])
+
+    return by_halves(ratio, sizes, None, 0.0, seed=seed, rounds=rounds)
 
 
 def _mean_pair(distances: Array) -> float:

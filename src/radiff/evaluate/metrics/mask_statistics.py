@@ -6,7 +6,6 @@ Every distance stands beside its floor, that of two sets of real masks, and has 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +13,10 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from radiff.data.mask_set import MaskSet
-from radiff.estimates import (
-    HALVES,
-    Array,
-    Estimate,
-    Metric,
-    half_indices,
-    half_sampled,
-)
+from radiff.estimates import Array, Estimate, Metric, by_halves
 from radiff.evaluate.metrics.memorisation import SYMMETRIES, turned
 from radiff.evaluate.metrics.physics import kolmogorov
 from radiff.masks import CLASSES, SourceObject
-from radiff.masks.compose import chosen_counts
 
 NUMBERS, SHAPES, COPIES = "objects a mask", "objects", "copies"
 COLUMNS = {
@@ -72,9 +63,7 @@ class MaskTable:
         """Finite values of the objects of a class, of all masks or of those `chosen`."""
         keep = self.kind == kind
         if chosen is not None:
-            seen = np.zeros(len(self.counts), bool)
-            seen[chosen] = True
-            keep = keep & seen[self.image]
+            keep &= np.isin(self.image, chosen)
         found = self.values[name][keep]
         return found[np.isfinite(found)]
 
@@ -147,7 +136,7 @@ def _gaps(objects: Sequence[SourceObject]) -> list[float]:
 # ---------------------------------------------------------------- distances
 
 
-Chosen = NDArray[np.intp] | None
+Chosen = NDArray[np.intp]
 Statistic = Callable[[MaskTable, Chosen, MaskTable, Chosen], float]
 
 
@@ -180,21 +169,16 @@ def mask_metrics(real: MaskTable, made: MaskTable, other: MaskTable | None = Non
 
 def _distance(real: MaskTable, made: MaskTable, statistic: Statistic, seed: int) -> Estimate:
     sizes = (len(real.counts), len(made.counts))
-    halves = [statistic(real, a, made, b) for a, b in half_indices(sizes, HALVES, seed)]
-    return half_sampled(statistic(real, None, made, None), halves, sizes, 0.0, 1.0)
-
-
-def _chosen(table: MaskTable, chosen: Chosen) -> NDArray[np.int64]:
-    return table.counts if chosen is None else table.counts[chosen]
+    return by_halves(lambda a, b: statistic(real, a, made, b), sizes, None, 0.0, 1.0, seed)
 
 
 def _totals(real: MaskTable, a: Chosen, made: MaskTable, b: Chosen) -> float:
-    return kolmogorov(_chosen(real, a).sum(1).astype(float), _chosen(made, b).sum(1).astype(float))
+    return kolmogorov(real.counts[a].sum(1).astype(float), made.counts[b].sum(1).astype(float))
 
 
 def _numbers(kind: int) -> Statistic:
     def statistic(real: MaskTable, a: Chosen, made: MaskTable, b: Chosen) -> float:
-        first, second = (_chosen(t, c)[:, kind - 1].astype(float) for t, c in ((real, a), (made, b)))
+        first, second = (t.counts[c, kind - 1].astype(float) for t, c in ((real, a), (made, b)))
         return kolmogorov(first, second)
 
     return statistic
@@ -204,7 +188,7 @@ def mix_distance(real: MaskTable, a: Chosen, made: MaskTable, b: Chosen) -> floa
     """Share of masks that would need another set of classes: half the sum of the differences of the shares."""
     shares = []
     for table, chosen in ((real, a), (made, b)):
-        code = (_chosen(table, chosen) > 0) @ np.array([1, 2, 4])
+        code = (table.counts[chosen] > 0) @ np.array([1, 2, 4])
         shares.append(np.bincount(code, minlength=8) / max(len(code), 1))
     return 0.5 * float(np.abs(shares[0] - shares[1]).sum())
 
@@ -329,28 +313,17 @@ def copy_metrics(what: str, made: Nearest, real: Nearest, seed: int = 0) -> list
     """
     key = what.split()[-1]
     sizes = (len(real.iou), len(made.iou))
-    limit = float(np.percentile(real.iou, 99)) if len(real.iou) else math.nan
 
     def mean(values: Array) -> Estimate:
-        halves = [values[a].mean() for (a,) in half_indices((len(values),), HALVES, seed)]
-        return half_sampled(float(values.mean()), halves, (len(values),), 0.0, 1.0)
+        return by_halves(lambda a: float(values[a].mean()), (len(values),), None, 0.0, 1.0, seed)
 
-    pairs = half_indices(sizes, HALVES, seed)
-    shares = [float((made.iou[b] > np.percentile(real.iou[a], 99)).mean()) for a, b in pairs]
-    share = half_sampled(float((made.iou > limit).mean()), shares, sizes, 0.0, 1.0)
+    def nearer(a: Chosen, b: Chosen) -> float:
+        return float((made.iou[b] > np.percentile(real.iou[a], 99)).mean()) if len(a) else 0.0
+
+    share = by_halves(nearer, sizes, None, 0.0, 1.0, seed)
     return [
         Metric(f"near_{key}", COPIES, f"{what}: IoU with the nearest training one", "as real", mean(made.iou),
                mean(real.iou)),
         Metric(f"copies_{key}", COPIES, f"{what}: share nearer than 99 % of real ones", "as real", share, None,
                "0.01 where nothing is copied; large where masks are"),
     ]  # fmt: skip
-
-
-def real_counts(masks: MaskSet, classes: Sequence[int], per_image: tuple[int, int] | None) -> NDArray[np.int64]:
-    """Counts (n, 3) of real masks as synthetic ones are asked for."""
-    return chosen_counts(masks.counts, classes, per_image)
-
-
-def to_plain(table: MaskTable) -> dict[str, Any]:
-    """A table as JSON values."""
-    return {"masks": len(table.counts), "objects": table.counts.sum(0).tolist(), "middle": means(table)}

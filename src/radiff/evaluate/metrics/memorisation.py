@@ -11,15 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radiff.estimates import (
-    HALVES,
-    Array,
-    Estimate,
-    Metric,
-    bootstrap_mean,
-    half_indices,
-    half_sampled,
-)
+from radiff.estimates import Array, Estimate, Metric, bootstrap_mean, by_halves
 from radiff.evaluate.measure import SMALL
 
 Vectors = NDArray[np.floating[Any]]
@@ -129,8 +121,7 @@ def memorisation_metrics(space: str, made: Neighbours, real: Neighbours, seed: i
 
     def estimate(figure: Callable[[Array, Array], float]) -> Estimate:
         sizes = (len(real.distance), len(made.distance))
-        halves = [figure(made.distance[b], real.distance[a]) for a, b in half_indices(sizes, HALVES, seed)]
-        return half_sampled(figure(made.distance, real.distance), halves, sizes, 0.0, 1.0)
+        return by_halves(lambda a, b: figure(made.distance[b], real.distance[a]), sizes, None, 0.0, 1.0, seed)
 
     mean, other = (bootstrap_mean(n.distance, seed=seed) for n in (made, real))
     return [

@@ -8,16 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
-from radiff.estimates import (
-    HALVES,
-    Array,
-    Estimate,
-    Metric,
-    bootstrap_mean,
-    bootstrap_ratio,
-    half_indices,
-    half_sampled,
-)
+from radiff.estimates import Array, Estimate, Metric, bootstrap_mean, bootstrap_ratio, by_halves, owned_by_halves
 from radiff.evaluate.measure import EDGES, SetTable, band_frequencies
 from radiff.masks import CLASSES
 
@@ -71,26 +62,17 @@ def physics_metrics(real: SetTable, made: SetTable, floor: Floor, seed: int = 0)
 # ---------------------------------------------------------------- distances between sets
 
 
-Statistic = Callable[[SetTable, NDArray[np.intp] | None, SetTable, NDArray[np.intp] | None], float]
-
-
-def _distance(real: SetTable, made: SetTable, statistic: Statistic, count: tuple[int, int], seed: int) -> Estimate:
-    """A distance of two sets, its interval by halves of the images."""
-    value = statistic(real, None, made, None)
-    halves = [statistic(real, a, made, b) for a, b in half_indices((len(real), len(made)), HALVES, seed)]
-    return half_sampled(value, halves, count, least=0.0)
+Statistic = Callable[[SetTable, NDArray[np.intp], SetTable, NDArray[np.intp]], float]
+"""A distance of the images chosen of a table from those chosen of another."""
 
 
 def _source_statistic(column: str, distance: Callable[[Array, Array], float]) -> Statistic:
-    def values(table: SetTable, chosen: NDArray[np.intp] | None) -> Array:
-        found, image = table.source(column)
-        if chosen is not None:
-            inside = np.zeros(len(table), bool)
-            inside[chosen] = True
-            found = found[inside[image]]
-        return np.asarray(found if column == "axis_ratio" else np.log10(found), np.float64)
+    def values(table: SetTable, chosen: NDArray[np.intp]) -> Array:
+        every, image = table.source(column)
+        part = every[np.isin(image, chosen)]
+        return np.asarray(part if column == "axis_ratio" else np.log10(part), np.float64)
 
-    def statistic(a: SetTable, i: NDArray[np.intp] | None, b: SetTable, j: NDArray[np.intp] | None) -> float:
+    def statistic(a: SetTable, i: NDArray[np.intp], b: SetTable, j: NDArray[np.intp]) -> float:
         first, second = values(a, i), values(b, j)
         return distance(first, second) if min(len(first), len(second)) else math.nan
 
@@ -100,9 +82,9 @@ def _source_statistic(column: str, distance: Callable[[Array, Array], float]) ->
 def _column_statistic(column: str, distance: Callable[[Any, Any], float], pooled: bool = False) -> Statistic:
     """A distance of one value an image (logarithm), or of one histogram an image (their sums)."""
 
-    def values(table: SetTable, chosen: NDArray[np.intp] | None) -> Any:
-        found = getattr(table, column) if chosen is None else getattr(table, column)[chosen]
-        return found.sum(0) if pooled else np.log10(found)
+    def values(table: SetTable, chosen: NDArray[np.intp]) -> Any:
+        rows = getattr(table, column)[chosen]
+        return rows.sum(0) if pooled else np.log10(rows)
 
     return lambda a, i, b, j: distance(values(a, i), values(b, j))
 
@@ -112,7 +94,8 @@ def _compared(
     counts: Callable[[SetTable], int], seed: int, note: str = "",
 ) -> Metric:  # fmt: skip
     def estimate(first: SetTable, second: SetTable) -> Estimate:
-        return _distance(first, second, statistic, (counts(first), counts(second)), seed)
+        sizes, n = (len(first), len(second)), (counts(first), counts(second))
+        return by_halves(lambda a, b: statistic(first, a, second, b), sizes, n, 0.0, seed=seed)
 
     return Metric(key, section, title, "lower", estimate(real, made), estimate(*floor) if floor else None, note)
 
@@ -191,7 +174,7 @@ def _source_lines(column: str, title: str, real: SetTable, made: SetTable, floor
 
 
 def _median(table: SetTable, column: str, seed: int) -> Estimate:
-    return by_halves(*table.source(column), len(table), lambda v: float(np.median(v)), seed)
+    return owned_by_halves(*table.source(column), len(table), lambda v: float(np.median(v)), seed=seed)
 
 
 def _each(key: str, title: str, column: str, real: SetTable, made: SetTable, seed: int) -> Metric:
@@ -214,7 +197,7 @@ def asked_metrics(made: SetTable, seed: int = 0) -> list[Metric]:
             ("asked", median_ratio, "median", "as real"),
             ("asked_scatter", scatter, "scatter (dex, half of 16 to 84 %)", "lower"),
         ):
-            value = by_halves(logs, image, len(made), figure, seed)
+            value = owned_by_halves(logs, image, len(made), figure, seed=seed)
             lines.append(
                 Metric(
                     f"{key}_{kind}", FLUXES, f"{title}, {name}", better, value, target=1.0 if key == "asked" else None
@@ -232,19 +215,6 @@ def scatter(logs: Array) -> float:
     """Half the distance of the 16th and the 84th percentile."""
     low, high = np.percentile(logs, [16, 84])
     return 0.5 * float(high - low)
-
-
-def by_halves(
-    values: Array, image: NDArray[np.int64], images: int, figure: Callable[[Array], float], seed: int
-) -> Estimate:
-    """A figure of objects or sources (m,), its interval by halves of the `images` that they are on (`image`, (m,))."""
-    halves = []
-    for (half,) in half_indices((images,), HALVES, seed):
-        inside = np.zeros(images, bool)
-        inside[half] = True
-        part = values[inside[image]]
-        halves.append(figure(part) if len(part) else math.nan)
-    return half_sampled(figure(values), halves, (len(values),), least=0.0)
 
 
 def counts_above(table: SetTable, level: float) -> NDArray[np.int64]:
