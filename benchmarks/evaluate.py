@@ -99,7 +99,7 @@ def table(found: Evaluation, total: float, writing: float, memory: int, title: s
         drawn.add_column(name, justify="left" if name == "part" else "right")
     parts = {**found.seconds, "page": writing}
     rest = total - sum(parts.values())
-    for name, value in [*sorted(parts.items(), key=lambda p: -p[1]), ("rest (floor, start of processes)", rest)]:
+    for name, value in [*sorted(parts.items(), key=lambda p: -p[1]), ("rest (baseline, start of processes)", rest)]:
         drawn.add_row(name, f"{value:.1f}", f"{100 * value / total:.0f} %")
     drawn.add_section()
     drawn.add_row("all", f"{total:.1f}", "100 %")

@@ -71,7 +71,7 @@ def references(options: argparse.Namespace) -> tuple[ImageSet, Reference]:
     def rest(alike: bool) -> Stack | None:
         try:
             found = ImageSet.open(options.real, options.others)
-        except InputError:  # no such split: no floor
+        except InputError:  # no such split: no baseline
             return None
         chosen = same_samples(images, found) if alike else found.drawn(len(real))
         return read_stack(chosen, options.workers) if len(chosen) else None

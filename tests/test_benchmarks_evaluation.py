@@ -47,18 +47,18 @@ def test_evaluate(weights, tmp_path):
 
 
 @pytest.mark.slow  # ten evaluations in a process of its own
-def test_damage(weights, tmp_path):
+def test_corruption(weights, tmp_path):
     writer = CollectionWriter(tmp_path / "collection")
     for k, one in enumerate(sky_sets.pictures(36)):
         cutout, annotation = Cutout(2e-4 * one.snr, beam=Beam(5.4, 5.4)), Annotation(list(one.objects), one.mask.shape)
         writer.add("s", one.name, cutout, annotation, split="val" if k < 12 else "train")
     writer.finish()
-    told = run("damage.py", tmp_path / "collection", "--images", 12, "--workers", 1, *weights)
+    told = run("corruption.py", tmp_path / "collection", "--images", 12, "--workers", 1, *weights)
     rows = {line.split("|")[1].strip(): line for line in told.splitlines() if line.startswith("| ")}
     assert list(rows)[2:] == [
         "real", "blurred", "noise doubled", "white noise", "shuffled", "shifted", "sources removed", "fluxes halved",
         "few, repeated", "copies",
     ]  # fmt: skip
-    columns = [cell.strip() for cell in rows["damage"].split("|")]
+    columns = [cell.strip() for cell in rows["corruption"].split("|")]
     halved = [cell.strip() for cell in rows["fluxes halved"].split("|")]
     assert halved[columns.index("peak flux ratio")].startswith("**0.5")

@@ -1,4 +1,4 @@
-"""A whole evaluation on small synthetic sets: known damages are seen by the metric that should see them."""
+"""A whole evaluation on small synthetic sets: known corruptions are seen by the metric that should see them."""
 
 import json
 
@@ -13,7 +13,7 @@ from radiff.evaluate.measure import SCALING
 from radiff.evaluate.metrics.distances import kid_estimate, standardised
 from radiff.evaluate.networks import Networks, describe_set, describe_train, load_networks
 from radiff.evaluate.report.page import differs, text_lines
-from radiff.paper.corruption import DAMAGES, copied
+from radiff.paper.corruption import CORRUPTIONS, copied
 from radiff.training.features import in_use
 
 COUNT = 48
@@ -54,24 +54,24 @@ def same():
 SETS = ("precision", "recall", "density", "coverage")
 
 
-def worse(damaged, good):
-    """Whether a figure is worse than the undamaged one beyond both intervals."""
-    value, best = damaged.value, good.value
-    if damaged.better == "lower":
+def worse(corrupted, good):
+    """Whether a figure is worse than the uncorrupted one beyond both intervals."""
+    value, best = corrupted.value, good.value
+    if corrupted.better == "lower":
         return value.low > best.high
-    if damaged.better == "higher":
+    if corrupted.better == "higher":
         return value.high < best.low
     return value.low > best.high or value.high < best.low
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_the_metric_that_should_see_a_damage_sees_it(damage, same):
-    paired = damage != "few, repeated"
-    found = compare(DAMAGES[damage](REAL, 0), paired=paired)
-    told = {key: (found[key].value, same[key].value) for key in WORSE[damage]}
-    assert all(worse(found[key], same[key]) for key in WORSE[damage]), told
-    told = {key: (found[key].value, same[key].value) for key in BLIND.get(damage, [])}
-    assert not any(worse(found[key], same[key]) for key in BLIND.get(damage, [])), told
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_the_metric_that_should_see_a_corruption_sees_it(corruption, same):
+    paired = corruption != "few, repeated"
+    found = compare(CORRUPTIONS[corruption](REAL, 0), paired=paired)
+    told = {key: (found[key].value, same[key].value) for key in WORSE[corruption]}
+    assert all(worse(found[key], same[key]) for key in WORSE[corruption]), told
+    told = {key: (found[key].value, same[key].value) for key in BLIND.get(corruption, [])}
+    assert not any(worse(found[key], same[key]) for key in BLIND.get(corruption, [])), told
 
 
 def test_identical_sets(same):
@@ -81,10 +81,12 @@ def test_identical_sets(same):
     assert same["seg_score"].value == same["seg_score"].real
 
 
-def test_the_features_in_the_box_have_not_collapsed_and_see_damages():
+def test_the_features_in_the_box_have_not_collapsed_and_see_corruptions():
     networks = load_networks("default", "none", "cpu")
     fresh = sky_sets.pictures(COUNT, 500)
-    sets = {"real": REAL, "fresh": fresh} | {name: DAMAGES[name](fresh, 0) for name in ("blurred", "sources removed")}
+    sets = {"real": REAL, "fresh": fresh} | {
+        name: CORRUPTIONS[name](fresh, 0) for name in ("blurred", "sources removed")
+    }
     features = {name: networks.describe([SCALING.forward(p.snr, 0.0, 1.0) for p in s]) for name, s in sets.items()}
     assert features["real"].shape == (COUNT, 512)
     assert in_use(torch.from_numpy(features["real"]))[1] > 5
@@ -145,7 +147,7 @@ def test_too_few_for_an_fid_is_said_and_the_rest_is_measured():
     assert any("not computed: FID on 16 features needs at least 17" in line for line in text_lines(found))
 
 
-def test_the_floor_is_that_of_halves_without_a_training_set():
+def test_the_baseline_is_that_of_halves_without_a_training_set():
     found = evaluate(
         sky_sets.image_set(REAL), sky_sets.image_set(REAL), networks=sky_sets.networks(), workers=1, sheets=False
     )

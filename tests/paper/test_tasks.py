@@ -200,15 +200,15 @@ def test_the_course_of_growth():
 # ---------------------------------------------------------------- figures
 
 
-def test_patches_of_the_same_images_have_no_distance_and_damage_raises_it():
+def test_patches_of_the_same_images_have_no_distance_and_corruption_raises_it():
     random = np.random.default_rng(0)
     real, other = (torch.from_numpy(random.normal(size=(16, 1, 64, 64))).float() for _ in range(2))
-    floor = patch_distance(real, other)
-    assert floor < 0.15
+    baseline = patch_distance(real, other)
+    assert baseline < 0.15
     smooth = torch.nn.functional.avg_pool2d(other, 3, 1, 1)
-    assert patch_distance(real, smooth) > 2 * floor
-    assert patch_distance(real, other + 1.0) > 2 * floor
-    assert patch_distance(real, 2.0 * other) > 2 * floor
+    assert patch_distance(real, smooth) > 2 * baseline
+    assert patch_distance(real, other + 1.0) > 2 * baseline
+    assert patch_distance(real, 2.0 * other) > 2 * baseline
 
 
 def test_diversity_falls_to_zero_where_all_images_are_the_same():

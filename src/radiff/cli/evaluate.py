@@ -35,7 +35,8 @@ def evaluate(
         str, typer.Option(help="Weights of the segmenter: a folder, 'default' or 'none'.")
     ] = "default",
     train: Annotated[
-        Path | None, typer.Option(help="What the generator was trained on (its train split): floor and copies.")
+        Path | None,
+        typer.Option(help="What the generator was trained on (train split): real against real, copies."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=4, help="At most so many images of each set, evenly chosen.")] = None,
     resampled: Annotated[

@@ -20,7 +20,7 @@ from radiff.evaluate.metrics.distances import (
     standardised,
 )
 from radiff.evaluate.metrics.pairs import measure_pairs, pair_metrics
-from radiff.evaluate.metrics.physics import physics_curves, physics_metrics
+from radiff.evaluate.metrics.physics import Baseline, physics_curves, physics_metrics
 from radiff.evaluate.metrics.segmentation import segmentation_metrics
 from radiff.evaluate.networks import Networks, TrainVectors, describe_set, describe_train
 from radiff.evaluate.report.sheets import Sheet, closest_sheet, sample_sheet, segmentation_sheet
@@ -99,8 +99,8 @@ def evaluate(
     real, made : ImageSet
         Real images that the generator was not trained on, and synthetic ones.
     train : ImageSet, optional
-        Real images that the generator was trained on: for the floor (real against real), and where copies are looked
-        for. Without, the floor is one half of `real` against the other.
+        Real images that the generator was trained on: for the baseline (real against real), and where copies are looked
+        for. Without, the baseline is one half of `real` against the other.
     networks : Networks, optional
         Without its networks, no distances by features and no Segmentation Score.
     paired : bool
@@ -129,9 +129,9 @@ def evaluate(
         first, real = first.chosen(kept), real.chosen(kept)
         second, made = second.chosen(made_kept), made.chosen(made_kept)
         pairs = [(int(partner), k) for k, partner in enumerate(partners)]
-    floor = _floor(first, len(second), train, networks, workers, seed)
+    baseline = _real_baseline(first, len(second), train, networks, workers, seed)
     with clock.part("distances"):
-        found.metrics += distance_metrics(first, second, floor, found.curves, seed)
+        found.metrics += distance_metrics(first, second, baseline, found.curves, seed)
     found.metrics += _segmentation(first, second, seed)
     if pairs is not None:
         with clock.part("pairs"):
@@ -141,7 +141,7 @@ def evaluate(
             found.curves["fluxes"] = np.round(table.fluxes[:2000], 6).tolist()
             found.curves["flux_classes"] = table.classes[:2000].tolist()
     with clock.part("noise, pixels and sources"):
-        found.metrics += physics_metrics(first, second, floor, seed)
+        found.metrics += physics_metrics(first, second, baseline, seed)
         found.curves |= physics_curves(first, second)
     neighbours = {}
     if train is not None:
@@ -155,7 +155,7 @@ def evaluate(
         "real": {"name": real.name, "images": len(first)},
         "synthetic": {"name": made.name, "images": len(second)},
         "train": None if train is None else {"name": train.name, "images": len(train)},
-        "floor": _floor_text(floor, train),
+        "floor": _baseline_text(baseline, train),
         "paired": paired,
         "networks": networks.names,
         "seed": seed,
@@ -175,12 +175,12 @@ def _pairs(first: SetTable, second: SetTable) -> list[tuple[int, int]]:
     return pairs
 
 
-# ---------------------------------------------------------------- the floor: real against real
+# ---------------------------------------------------------------- the baseline: real against real
 
 
-def _floor(
+def _real_baseline(
     real: SetTable, count: int, train: ImageSet | None, networks: Networks, workers: int | None, seed: int
-) -> tuple[SetTable, SetTable] | None:
+) -> Baseline:
     """Two sets of real images: `real` and as many training images as there are synthetic ones; or halves of `real`."""
     if train is not None:
         sample, _, _ = describe_set(train.drawn(count, seed), networks, workers, segment=False)
@@ -192,10 +192,10 @@ def _floor(
     return real.chosen(np.sort(order[:middle])), real.chosen(np.sort(order[middle:]))
 
 
-def _floor_text(floor: tuple[SetTable, SetTable] | None, train: ImageSet | None) -> str:
-    if floor is None:
+def _baseline_text(baseline: Baseline, train: ImageSet | None) -> str:
+    if baseline is None:
         return "none: too few real images"
-    sizes = f"{len(floor[0])} real images against {len(floor[1])}"
+    sizes = f"{len(baseline[0])} real images against {len(baseline[1])}"
     return f"{sizes} training images" if train is not None else f"{sizes} of the same set: two random halves"
 
 
@@ -205,21 +205,21 @@ def _floor_text(floor: tuple[SetTable, SetTable] | None, train: ImageSet | None)
 def distance_metrics(
     real: SetTable,
     made: SetTable,
-    floor: tuple[SetTable, SetTable] | None,
+    baseline: Baseline,
     curves: dict[str, Any],
     seed: int = 0,
 ) -> list[Metric]:
-    """FID, KID, precision, recall, density and coverage, with the floor; FID by sample size goes into `curves`."""
+    """FID, KID, precision, recall, density and coverage, with the baseline; FID by sample size goes into `curves`."""
     if real.features is None or made.features is None:
         return []
-    lines = _fid_lines(real, made, floor, curves, seed)
+    lines = _fid_lines(real, made, baseline, curves, seed)
     others: list[Metric] = []
     try:
         value = kid_estimate(*standardised(real.features, made.features), seed=seed)
-        least = _of_floor(floor, lambda a, b: kid_estimate(*standardised(a, b), seed=seed))
+        least = _of_baseline(baseline, lambda a, b: kid_estimate(*standardised(a, b), seed=seed))
         others.append(Metric("kid", DISTANCES, KID_TITLE, "lower", value, least))
         shown = prdc_estimates(real.features, made.features, seed=seed)
-        reached = _of_floor(floor, lambda a, b: prdc_estimates(a, b, seed=seed)) or {}
+        reached = _of_baseline(baseline, lambda a, b: prdc_estimates(a, b, seed=seed)) or {}
         for name, title in PRDC_TITLES.items():
             better = "as real" if name == "density" else "higher"
             others.append(Metric(name, DISTANCES, title, better, shown[name], reached.get(name)))
@@ -231,9 +231,7 @@ def distance_metrics(
     return lines + others
 
 
-def _fid_lines(
-    real: SetTable, made: SetTable, floor: tuple[SetTable, SetTable] | None, curves: dict[str, Any], seed: int
-) -> list[Metric]:
+def _fid_lines(real: SetTable, made: SetTable, baseline: Baseline, curves: dict[str, Any], seed: int) -> list[Metric]:
     assert real.features is not None and made.features is not None
     titles = {
         "fid": "FID, Frechet distance of features, Eq. 9",
@@ -245,9 +243,9 @@ def _fid_lines(
         return [Metric(key, DISTANCES, title, "lower", None, None, error.message) for key, title in titles.items()]
     value = fid_estimate(real.features, made.features, seed=seed)
     sizes = {"made": fid_by_size(real.features, made.features, value, seed)}
-    least = _of_floor(floor, lambda a, b: fid_estimate(a, b, seed=seed))
-    if least is not None and floor is not None:
-        sizes["real"] = fid_by_size(floor[0].features, floor[1].features, least, seed)  # type: ignore[arg-type]
+    least = _of_baseline(baseline, lambda a, b: fid_estimate(a, b, seed=seed))
+    if least is not None and baseline is not None:
+        sizes["real"] = fid_by_size(baseline[0].features, baseline[1].features, least, seed)  # type: ignore[arg-type]
     curves["fid_by_size"] = sizes
     limits = {k: Estimate.from_json(s["infinite"]) if "infinite" in s else None for k, s in sizes.items()}
     note = "falls with the number of images: compare only at equal numbers, or by the line below"
@@ -258,12 +256,12 @@ def _fid_lines(
     ]  # fmt: skip
 
 
-def _of_floor(floor: tuple[SetTable, SetTable] | None, figure: Any) -> Any:
-    """`figure` of the features of the floor's two sets; None where there are none, or too few."""
-    if floor is None or floor[0].features is None or floor[1].features is None:
+def _of_baseline(baseline: Baseline, figure: Any) -> Any:
+    """`figure` of the features of the baseline's two sets; None where there are none, or too few."""
+    if baseline is None or baseline[0].features is None or baseline[1].features is None:
         return None
     try:
-        return figure(floor[0].features, floor[1].features)
+        return figure(baseline[0].features, baseline[1].features)
     except InputError:
         return None
 

@@ -83,7 +83,7 @@ def copied(pictures: Sequence[Picture], seed: int = 0) -> Pictures:
     return made
 
 
-DAMAGES: dict[str, Callable[[Sequence[Picture], int], Pictures]] = {
+CORRUPTIONS: dict[str, Callable[[Sequence[Picture], int], Pictures]] = {
     "blurred": blurred,
     "noise doubled": noisier,
     "white noise": whitened,
@@ -93,4 +93,4 @@ DAMAGES: dict[str, Callable[[Sequence[Picture], int], Pictures]] = {
     "fluxes halved": fainter,
     "few, repeated": repeated,
 }
-"""Damages that leave the masks as they are: pictures and a seed to pictures, one for one."""
+"""Corruptions that leave the masks as they are: pictures and a seed to pictures, one for one."""

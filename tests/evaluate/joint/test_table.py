@@ -83,7 +83,7 @@ def test_mask_score_over_the_real_images():
     assert math.isnan(lines["mask score, extended, made over real"].value.value)
 
 
-def test_distances_have_their_floor_and_say_when_images_are_too_few():
+def test_distances_have_their_baseline_and_say_when_images_are_too_few():
     random = np.random.default_rng(0)
     real, made, other = (random.normal(size=(60, 8)).astype(np.float32) for _ in range(3))
     lines = {line.title: line for line in networks.feature_lines(real, made + 1, other)}

@@ -27,8 +27,8 @@ def real():
     return table(sky_sets.pictures(48))
 
 
-def lines(real, made, floor=None):
-    return {m.key: m for m in physics_metrics(real, made, floor)}
+def lines(real, made, baseline=None):
+    return {m.key: m for m in physics_metrics(real, made, baseline)}
 
 
 def test_kolmogorov_is_that_of_scipy():
@@ -44,7 +44,7 @@ def test_histogram_distance():
     assert histogram_distance(np.array([1, 3]), np.array([2, 6])) == 0.0
 
 
-def test_another_set_of_the_same_kind_is_within_the_floor(real):
+def test_another_set_of_the_same_kind_is_within_the_baseline(real):
     other, third = table(sky_sets.pictures(48, 100)), table(sky_sets.pictures(48, 200))
     found = lines(real, other, (real, third))
     for key in ("peak_flux_w1", "size_ks", "pixels_tv", "noise_tv", "compactness_w1"):

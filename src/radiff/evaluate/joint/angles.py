@@ -214,14 +214,14 @@ def angle_lines(real: Stack, made: Stack, spectra: Floats | None = None, fields:
             clear,
         )
         powers = CellPowers(powers.measured, powers.asked, field_key(powers.asked, real.groups))
-    floor: tuple[float | None, float | None] = (None, None)
+    baseline: tuple[float | None, float | None] = (None, None)
     if spectra is not None and fields is not None:
         drawn = cell_powers(fields, lambda k, window: expected_power(spectra[k], window), clear)
-        floor = tuple(one.value for one in angle_estimates(drawn))  # type: ignore[assignment]
+        baseline = tuple(one.value for one in angle_estimates(drawn))  # type: ignore[assignment]
     deviation, slope = angle_estimates(powers)
     source = "the spectra given" if spectra is not None else "each real image's own power"
-    note = f"asked: {source}" + ("; real: pure fields of them" if floor[0] is not None else "")
+    note = f"asked: {source}" + ("; real: pure fields of them" if baseline[0] is not None else "")
     return [
-        Line("angles", "8 angles x 7 rings: median |ln(made / asked)|", deviation, floor[0], (0.0, 0.15), note),
-        Line("angles", "contrast of directions, made over asked: slope", slope, floor[1], None, note),
+        Line("angles", "8 angles x 7 rings: median |ln(made / asked)|", deviation, baseline[0], (0.0, 0.15), note),
+        Line("angles", "contrast of directions, made over asked: slope", slope, baseline[1], None, note),
     ]

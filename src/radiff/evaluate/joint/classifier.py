@@ -185,35 +185,35 @@ def auc_estimate(
 
 
 def classifier_lines(
-    real: Stack, made: Stack, floors: dict[str, float] | None = None, epochs: int = EPOCHS, sources: bool = True
+    real: Stack, made: Stack, baselines: dict[str, float] | None = None, epochs: int = EPOCHS, sources: bool = True
 ) -> list[Line]:
     """Area under the curve, made against real, on whole cutouts and on windows of noise.
 
     Parameters
     ----------
-    floors : dict, optional
-        What `floor_aucs` gave.
+    baselines : dict, optional
+        What `baseline_aucs` gave.
     sources : bool
         False for fields without sources: no whole cutouts.
     """
-    told = floors or {}
+    told = baselines or {}
     lines = []
     for key, title in (("whole", "classifier AUC, whole cutouts"), ("noise", "classifier AUC, windows of noise")):
         if key == "whole" and not sources:
             continue
-        floor = told.get(key)
+        baseline = told.get(key)
         try:
             value = _auc_of(key, real, made, epochs)
         except InputError as error:
             lines.append(missing("classifier", title, error.message))
             continue
-        target = None if floor is None else (-math.inf, floor + WITHIN)
-        note = "" if floor is None else "real: against real images of other fields"
-        lines.append(Line("classifier", title, value, floor, target, note))
+        target = None if baseline is None else (-math.inf, baseline + WITHIN)
+        note = "" if baseline is None else "real: against real images of other fields"
+        lines.append(Line("classifier", title, value, baseline, target, note))
     return lines
 
 
-def floor_aucs(real: Stack, other: Stack, epochs: int = EPOCHS) -> dict[str, float]:
+def baseline_aucs(real: Stack, other: Stack, epochs: int = EPOCHS) -> dict[str, float]:
     """The same areas of real images against real images of other fields; left out where they are too few."""
     found = {}
     for key in ("whole", "noise"):

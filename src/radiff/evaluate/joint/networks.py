@@ -18,7 +18,7 @@ from radiff.evaluate.networks import Networks
 from radiff.masks import CLASSES, NUM_CLASSES
 
 Features = NDArray[np.float32]
-FID_OVER_FLOOR = 1.15
+FID_OVER_BASELINE = 1.15
 
 
 def scaled(stack: Stack) -> list[NDArray[np.float32]]:
@@ -84,11 +84,11 @@ def feature_lines(real: Features, made: Features, other: Features | None, seed: 
     ):
         try:
             value = figure(real, made)
-            floor = None if other is None else figure(real, other)
+            baseline = None if other is None else figure(real, other)
         except InputError as error:
             lines.append(missing("features", title, error.message))
             continue
-        target = (-math.inf, FID_OVER_FLOOR * floor.value) if key == "fid" and floor is not None else None
-        note = "" if floor is None else f"real: {floor.n[0]} images against {floor.n[1]} of other fields"
-        lines.append(Line("features", title, value, None if floor is None else floor.value, target, note))
+        target = (-math.inf, FID_OVER_BASELINE * baseline.value) if key == "fid" and baseline is not None else None
+        note = "" if baseline is None else f"real: {baseline.n[0]} images against {baseline.n[1]} of other fields"
+        lines.append(Line("features", title, value, None if baseline is None else baseline.value, target, note))
     return lines

@@ -41,11 +41,11 @@ class Reference:
     epochs : int
         Of the classifier.
     folder : Path, optional
-        Where floors that take minutes are kept.
+        Where baselines that take minutes are kept.
     origin : str
-        Where the real images and the others are from: floors of another origin are not taken.
+        Where the real images and the others are from: baselines of another origin are not taken.
     kept : dict
-        Results by name: features, confusions, floors.
+        Results by name: features, confusions, baselines.
     """
 
     real: Stack
@@ -123,20 +123,20 @@ def _features(case: Case) -> list[Line]:
 
 def _classifier(case: Case) -> list[Line]:
     ours = case.reference
-    floors = ours.once("floors", lambda: _floors(ours))
-    return classifier.classifier_lines(case.real, case.made, floors, ours.epochs, not case.fields)
+    baselines = ours.once("baselines", lambda: _baselines(ours))
+    return classifier.classifier_lines(case.real, case.made, baselines, ours.epochs, not case.fields)
 
 
-def _floors(ours: Reference) -> dict[str, float] | None:
-    """The classifier's floors: minutes of work, so they are kept in the reference's folder."""
+def _baselines(ours: Reference) -> dict[str, float] | None:
+    """The classifier's baselines: minutes of work, so they are kept in the reference's folder."""
     text = json.dumps([VERSION, ours.origin, ours.real.names, ours.epochs])
-    path = ours.folder and ours.folder / f"floors-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    path = ours.folder and ours.folder / f"baselines-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     if path and path.is_file():
         return {name: float(value) for name, value in json.loads(path.read_text(encoding="utf-8")).items()}
     other = ours.alike()
     if other is None:
         return None
-    found = classifier.floor_aucs(ours.real, other, ours.epochs)
+    found = classifier.baseline_aucs(ours.real, other, ours.epochs)
     if path:
         write_text(path, json.dumps(found) + "\n")
     return found

@@ -1,6 +1,6 @@
 """Two sets of masks to distances between them: numbers, sizes, shapes, places, copies. Knows no networks, no files.
 
-Every distance stands beside its floor, that of two sets of real masks, and has an interval by halves of the masks.
+Every distance stands beside a baseline, that of two sets of real masks, and has an interval by halves of the masks.
 """
 
 import math
@@ -148,13 +148,13 @@ def mask_metrics(real: MaskTable, made: MaskTable, other: MaskTable | None = Non
     real, made : MaskTable
         Real masks (those trained on) and synthetic ones.
     other : MaskTable, optional
-        Other real masks: their distance from `real` is the floor.
+        Other real masks: their distance from `real` is the baseline.
     """
 
     def line(key: str, section: str, title: str, statistic: Statistic) -> Metric:
-        floor = None if other is None else _distance(real, other, statistic, seed)
+        baseline = None if other is None else _distance(real, other, statistic, seed)
         note = "0 equal, 1 apart; 'real' is the distance of two sets of real masks"
-        return Metric(key, section, title, "lower", _distance(real, made, statistic, seed), floor, note)
+        return Metric(key, section, title, "lower", _distance(real, made, statistic, seed), baseline, note)
 
     lines = [line("total", NUMBERS, "number of objects", _totals)]
     kinds = [one for one in CLASSES[1:] if (real.kind == one.value).any() and (made.kind == one.value).any()]

@@ -214,9 +214,11 @@ def pair_metrics(table: PairTable, seed: int = 0) -> list[Metric]:
     lines = []
     for name, (title, better) in TITLES.items():
         finite = table.shuffled[name][np.isfinite(table.shuffled[name])]
-        floor = bootstrap_mean(finite, seed=seed) if len(finite) else None
+        shuffled = bootstrap_mean(finite, seed=seed) if len(finite) else None
         note = "the figure beside it: the same real images with synthetic ones of other masks"
-        lines.append(Metric(name, SECTION, title, better, bootstrap_mean(table.figures[name], seed=seed), floor, note))
+        lines.append(
+            Metric(name, SECTION, title, better, bootstrap_mean(table.figures[name], seed=seed), shuffled, note)
+        )
     return lines + flux_metrics(table, seed)
 
 

@@ -1,7 +1,8 @@
 """Tables of two sets to what an astronomer asks: noise, pixel values, sources. Knows no networks, no files."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ SOURCE_TITLES = {
 COUNT_LEVELS = (5, 10, 30, 100, 300)
 """Peaks (noise rms) above which sources are counted."""
 MIN_SOURCES = 10
-Floor = tuple[SetTable, SetTable] | None
+Baseline = tuple[SetTable, SetTable] | None
+"""Two sets of real images, for what the figures of two sets of one kind are."""
 
 
 def kolmogorov(first: Array, second: Array) -> float:
@@ -41,22 +43,10 @@ def histogram_distance(first: NDArray[Any], second: NDArray[Any]) -> float:
     return 0.5 * float(np.abs(p - q).sum())
 
 
-def physics_metrics(real: SetTable, made: SetTable, floor: Floor, seed: int = 0) -> list[Metric]:
-    """Lines of the report on noise, pixel values and sources.
-
-    Parameters
-    ----------
-    real, made : SetTable
-        Real and synthetic images.
-    floor : (SetTable, SetTable), optional
-        Two sets of real images: distances between them are the floor.
-    """
-    return [
-        *_noise(real, made, floor, seed),
-        *_pixels(real, made, floor, seed),
-        *_sources(real, made, floor, seed),
-        *asked_metrics(made, seed),
-    ]
+def physics_metrics(real: SetTable, made: SetTable, baseline: Baseline, seed: int = 0) -> list[Metric]:
+    """Lines of the report on noise, pixel values and sources, of real and synthetic images."""
+    sets = Compared(real, made, baseline, seed)
+    return [*_noise(sets), *_pixels(sets), *_sources(sets), *asked_metrics(made, seed)]
 
 
 # ---------------------------------------------------------------- distances between sets
@@ -64,6 +54,33 @@ def physics_metrics(real: SetTable, made: SetTable, floor: Floor, seed: int = 0)
 
 Statistic = Callable[[SetTable, NDArray[np.intp], SetTable, NDArray[np.intp]], float]
 """A distance of the images chosen of a table from those chosen of another."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Real and synthetic images, beside two sets of real ones."""
+
+    real: SetTable
+    made: SetTable
+    baseline: Baseline
+    seed: int
+
+    def mean(self, key: str, section: str, title: str, values: Callable[[SetTable], Any], note: str = "") -> Metric:
+        """The line of the mean over images of one number an image."""
+        mean, real = (bootstrap_mean(values(table), seed=self.seed) for table in (self.made, self.real))
+        return Metric(key, section, title, "as real", mean, real, note)
+
+    def distance(
+        self, key: str, section: str, title: str, statistic: Statistic, counts: Callable[[SetTable], int] = len
+    ) -> Metric:
+        """The line of a distance of the two sets; `counts` are of what counts, images or sources."""
+
+        def estimate(first: SetTable, second: SetTable) -> Estimate:
+            sizes, n = (len(first), len(second)), (counts(first), counts(second))
+            return by_halves(lambda a, b: statistic(first, a, second, b), sizes, n, 0.0, seed=self.seed)
+
+        beside = estimate(*self.baseline) if self.baseline else None
+        return Metric(key, section, title, "lower", estimate(self.real, self.made), beside)
 
 
 def _source_statistic(column: str, distance: Callable[[Array, Array], float]) -> Statistic:
@@ -89,98 +106,63 @@ def _column_statistic(column: str, distance: Callable[[Any, Any], float], pooled
     return lambda a, i, b, j: distance(values(a, i), values(b, j))
 
 
-def _compared(
-    key: str, section: str, title: str, real: SetTable, made: SetTable, floor: Floor, statistic: Statistic,
-    counts: Callable[[SetTable], int], seed: int, note: str = "",
-) -> Metric:  # fmt: skip
-    def estimate(first: SetTable, second: SetTable) -> Estimate:
-        sizes, n = (len(first), len(second)), (counts(first), counts(second))
-        return by_halves(lambda a, b: statistic(first, a, second, b), sizes, n, 0.0, seed=seed)
-
-    return Metric(key, section, title, "lower", estimate(real, made), estimate(*floor) if floor else None, note)
-
-
 # ---------------------------------------------------------------- the sections
 
 
-def _noise(real: SetTable, made: SetTable, floor: Floor, seed: int) -> list[Metric]:
-    lines = [
-        _each("noise_deviation", "plain standard deviation of the noise over its rms", "deviation", real, made, seed),
-        _each("noise_skewness", "skewness of the noise", "skewness", real, made, seed),
-        _compared(
-            "rms_ks", NOISE, "noise rms of the images (Jy/beam): largest difference of the distributions",
-            real, made, floor, _column_statistic("rms", kolmogorov), len, seed,
-        ),
-    ]  # fmt: skip
+def _noise(sets: Compared) -> Iterator[Metric]:
+    title = "plain standard deviation of the noise over its rms"
+    yield sets.mean("noise_deviation", NOISE, title, lambda table: table.deviation)
+    yield sets.mean("noise_skewness", NOISE, "skewness of the noise", lambda table: table.skewness)
+    title = "noise rms of the images (Jy/beam): largest difference of the distributions"
+    yield sets.distance("rms_ks", NOISE, title, _column_statistic("rms", kolmogorov))
     for band, frequency in enumerate(band_frequencies()):
         title = f"noise power at {frequency:.2f} cycles per pixel, over that of the real images"
-        value = bootstrap_ratio(made.spectrum[:, band], real.spectrum[:, band], seed=seed)
-        powers = [t.spectrum[:, band] for t in floor or ()]
-        least = bootstrap_ratio(powers[1], powers[0], seed=seed) if floor else None
-        lines.append(Metric(f"noise_power_{band}", NOISE, title, "as real", value, least))
-    return lines
-
-
-def _pixels(real: SetTable, made: SetTable, floor: Floor, seed: int) -> list[Metric]:
-    titles = {"pixels": "values of all pixels in noise rms", "noise": "values of noise pixels"}
-    return [
-        _compared(
-            f"{column}_tv", PIXELS, f"{title}: share that would need another value", real, made, floor,
-            _column_statistic(column, histogram_distance, pooled=True), len, seed,
+        value, beside = (
+            pair and bootstrap_ratio(pair[1].spectrum[:, band], pair[0].spectrum[:, band], seed=sets.seed)
+            for pair in ((sets.real, sets.made), sets.baseline)
         )
-        for column, title in titles.items()
-    ]  # fmt: skip
+        yield Metric(f"noise_power_{band}", NOISE, title, "as real", value, beside)
 
 
-def _sources(real: SetTable, made: SetTable, floor: Floor, seed: int) -> list[Metric]:
-    lines = []
+def _pixels(sets: Compared) -> Iterator[Metric]:
+    for column, title in {"pixels": "values of all pixels in noise rms", "noise": "values of noise pixels"}.items():
+        statistic = _column_statistic(column, histogram_distance, pooled=True)
+        yield sets.distance(f"{column}_tv", PIXELS, f"{title}: share that would need another value", statistic)
+
+
+def _sources(sets: Compared) -> Iterator[Metric]:
     for level in COUNT_LEVELS:
         title = f"sources an image with a peak above {level} rms"
-        value, mean = (bootstrap_mean(counts_above(t, level), seed=seed) for t in (made, real))
-        lines.append(Metric(f"sources_{level}", SOURCES, title, "as real", value, mean))
+        yield sets.mean(f"sources_{level}", SOURCES, title, lambda table, level=level: counts_above(table, level))  # type: ignore[misc]
     for column, kind in enumerate(CLASSES[1:]):
-        title = f"objects an image in the masks, {kind.name}"
-        value, mean = (bootstrap_mean(t.objects[:, column], seed=seed) for t in (made, real))
-        lines.append(Metric(f"masked_{kind.name}", SOURCES, title, "as real", value, mean, "what was asked for"))
+        title, note = f"objects an image in the masks, {kind.name}", "what was asked for"
+        yield sets.mean(f"masked_{kind.name}", SOURCES, title, lambda table, k=column: table.objects[:, k], note)  # type: ignore[misc]
     for name, title in SOURCE_TITLES.items():
-        lines += _source_lines(name, title, real, made, floor, seed)
-    return lines
+        yield from _source_lines(sets, name, title)
 
 
-def _source_lines(column: str, title: str, real: SetTable, made: SetTable, floor: Floor, seed: int) -> list[Metric]:
+def _source_lines(sets: Compared, column: str, title: str) -> Iterator[Metric]:
     def count(table: SetTable) -> int:
         return len(table.source(column)[0])
 
-    if min(count(real), count(made)) < MIN_SOURCES:
-        note = f"needs {MIN_SOURCES} sources in each set, here are {count(real)} and {count(made)}"
-        return [Metric(f"{column}_median", SOURCES, f"{title}, median", "as real", None, None, note)]
-    if floor is not None and min(map(count, floor)) < MIN_SOURCES:
-        floor = None
+    def median(table: SetTable) -> Estimate:
+        return owned_by_halves(*table.source(column), len(table), lambda v: float(np.median(v)), seed=sets.seed)
+
+    key, text = f"{column}_median", f"{title}, median"
+    if min(count(sets.real), count(sets.made)) < MIN_SOURCES:
+        note = f"needs {MIN_SOURCES} sources in each set, here are {count(sets.real)} and {count(sets.made)}"
+        yield Metric(key, SOURCES, text, "as real", None, None, note)
+        return
+    if sets.baseline is not None and min(map(count, sets.baseline)) < MIN_SOURCES:
+        sets = replace(sets, baseline=None)
     unit = "" if column == "axis_ratio" else ", dex"
-    return [
-        Metric(
-            f"{column}_median", SOURCES, f"{title}, median", "as real",
-            _median(made, column, seed), _median(real, column, seed),
-        ),
-        _compared(
-            f"{column}_ks", SOURCES, f"{title}: largest difference of the distributions", real, made, floor,
-            _source_statistic(column, kolmogorov), count, seed,
-        ),
-        _compared(
-            f"{column}_w1", SOURCES, f"{title}: mean shift (Wasserstein{unit})", real, made, floor,
-            _source_statistic(column, wasserstein_distance), count, seed,
-        ),
-    ]  # fmt: skip
-
-
-def _median(table: SetTable, column: str, seed: int) -> Estimate:
-    return owned_by_halves(*table.source(column), len(table), lambda v: float(np.median(v)), seed=seed)
-
-
-def _each(key: str, title: str, column: str, real: SetTable, made: SetTable, seed: int) -> Metric:
-    """The mean over images of one number an image."""
-    value, mean = (bootstrap_mean(getattr(t, column), seed=seed) for t in (made, real))
-    return Metric(key, NOISE, title, "as real", value, mean)
+    yield Metric(key, SOURCES, text, "as real", median(sets.made), median(sets.real))
+    for name, text, distance in (
+        ("ks", "largest difference of the distributions", kolmogorov),
+        ("w1", f"mean shift (Wasserstein{unit})", wasserstein_distance),
+    ):
+        statistic = _source_statistic(column, distance)
+        yield sets.distance(f"{column}_{name}", SOURCES, f"{title}: {text}", statistic, count)
 
 
 def asked_metrics(made: SetTable, seed: int = 0) -> list[Metric]:

@@ -91,7 +91,7 @@ def judge_masks(
     ----------
     made : MaskSet
     real : MaskSet
-        With the splits ``train``, which the source of the masks may know, and ``val``, which gives the floor.
+        With the splits ``train``, which the source of the masks may know, and ``val``, which gives the baseline.
     classes, per_image
         What was asked for: objects of other classes are taken out of the real masks, and masks with other numbers of
         objects left out.
@@ -165,7 +165,7 @@ def judgement_text(judgement: Judgement) -> str:
     head.append(
         "others medians. Distances are the largest difference of the cumulative distributions (Kolmogorov-Smirnov), "
         "for the classes held half the summed difference of the shares: 0 equal, 1 apart; in brackets 95 % intervals "
-        "by halves of the masks. The last column is the floor: real masks against real masks. For copies the columns "
+        "by halves of the masks. The last column is the baseline: real masks against real ones. For copies the columns "
         "are the figure of synthetic and of val masks.\n\n"
     )
     lines = ["| " + " | ".join(HEAD) + " |", "|---|" + "--:|" * (len(HEAD) - 1)]

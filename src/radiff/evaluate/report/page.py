@@ -103,7 +103,7 @@ def text_lines(found: Evaluation, keys: Sequence[str] = HEADLINES) -> Iterator[s
     settings = found.settings
     yield f"real       {settings['real']['images']:6d} images  {settings['real']['name']}"
     yield f"synthetic  {settings['synthetic']['images']:6d} images  {settings['synthetic']['name']}"
-    yield f"floor      {settings['floor']}"
+    yield f"baseline   {settings['floor']}"
     for metric in (m for key in keys for m in found.metrics if m.key == key):
         if metric.value is None:
             yield f"  {metric.title}: not computed: {metric.note}"

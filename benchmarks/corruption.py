@@ -1,11 +1,11 @@
 """Real cutouts with one known fault each: which metric sees which, as one Markdown table.
 
-    python benchmarks/damage.py COLLECTION [--images 600] [--features W] [--segmenter W] [--workers N]
+    python benchmarks/corruption.py COLLECTION [--images 600] [--features W] [--segmenter W] [--workers N]
 
-Distances between sets, sources and noise: train cutouts with the damage against the val cutouts. Segmentation Score,
-SSIM, residual and flux ratio: the val cutouts with the damage, pair by pair against what they were. "real": the same
-without a damage; "copies": train cutouts, turned and with a little noise, of the set that copies are looked for in.
-Bold: the interval does not meet that of the line "real", on the bad side.
+Distances between sets, sources and noise: train cutouts with the corruption against the val cutouts. Segmentation
+Score, SSIM, residual and flux ratio: the val cutouts with the corruption, pair by pair against what they were. "real":
+the same without a corruption; "copies": train cutouts, turned and with a little noise, of the set that copies are
+looked for in. Bold: the interval does not meet that of the line "real", on the bad side.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from radiff.evaluate.evaluation import evaluate
 from radiff.evaluate.networks import Networks, Scaled, load_networks
 from radiff.evaluate.report.page import differs, number
 from radiff.evaluate.sets import ImageSet, Picture
-from radiff.paper.corruption import DAMAGES, copied
+from radiff.paper.corruption import CORRUPTIONS, copied
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,12 +51,12 @@ COLUMNS = {
 KNOWN: dict[tuple[str, bytes], Any] = {}
 PAIRED = {"seg_score", "seg_total_sources", "ssim", "residual_sources", "flux_peak_all"}
 ALONE = {"few, repeated", "copies"}
-"""Damages of a set, of no image."""
+"""Corruptions of a set, of no image."""
 LEAST = {"ssim": 0.99, "residual_sources": 0.1}
 
 
 class Remembering(Networks):
-    """Networks that run once on an image: the undamaged ones come again in every line."""
+    """Networks that run once on an image: the uncorrupted ones come again in every line."""
 
     def _run(self, module: "nn.Module", images: Sequence[Scaled], name: str, what: str) -> list[Any]:
         keys = [(name, hashlib.sha256(np.ascontiguousarray(image)).digest()) for image in images]
@@ -66,8 +66,8 @@ class Remembering(Networks):
         return [KNOWN[key] for key in keys]
 
 
-def is_bad(metric: Metric, undamaged: Metric | None) -> bool:
-    """Whether a figure is off what undamaged images reach, beyond the intervals."""
+def is_bad(metric: Metric, uncorrupted: Metric | None) -> bool:
+    """Whether a figure is off what uncorrupted images reach, beyond the intervals."""
     value = metric.value
     if value is None:
         return False
@@ -77,16 +77,16 @@ def is_bad(metric: Metric, undamaged: Metric | None) -> bool:
         return value.high < LEAST["ssim"]
     if metric.key == "residual_sources":
         return value.low > LEAST["residual_sources"]
-    real = undamaged.value if undamaged is not None and undamaged.value is not None else metric.real
+    real = uncorrupted.value if uncorrupted is not None and uncorrupted.value is not None else metric.real
     return differs(Metric(metric.key, "", "", metric.better, value, real))
 
 
-def cell(metric: Metric | None, undamaged: Metric | None) -> str:
+def cell(metric: Metric | None, uncorrupted: Metric | None) -> str:
     """A figure, bold where it is bad."""
     if metric is None or metric.value is None:
         return "-"
     text = number(metric.value.value)
-    return f"**{text}**" if is_bad(metric, undamaged) else text
+    return f"**{text}**" if is_bad(metric, uncorrupted) else text
 
 
 def read(images: ImageSet) -> list[Picture]:
@@ -106,25 +106,25 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
     base, known = ImageSet("real", real), ImageSet("train", copies_of)
 
     def measured(name: str) -> dict[str, Metric]:
-        damage = DAMAGES.get(name, lambda images, _: list(images))
-        made = copied(copies_of) if name == "copies" else damage(fresh, 0)
+        corruption = CORRUPTIONS.get(name, lambda images, _: list(images))
+        made = copied(copies_of) if name == "copies" else corruption(fresh, 0)
         found = evaluate(base, ImageSet(name, made), known, of_sets, workers=options.workers, sheets=False).metrics
         if name not in ALONE:
-            pairs = ImageSet(name, damage(real, 0))
+            pairs = ImageSet(name, corruption(real, 0))
             told = evaluate(base, pairs, None, of_pairs, True, workers=options.workers, sheets=False).metrics
             found += [m for m in told if m.key in PAIRED]
         return {m.key: m for m in found}
 
     yield f"{len(real)} val cutouts of {options.collection.name}; networks: {', '.join(networks.names.values())}."
     yield ""
-    yield "| damage | " + " | ".join(COLUMNS.values()) + " |"
+    yield "| corruption | " + " | ".join(COLUMNS.values()) + " |"
     yield "| --- |" + " --- |" * len(COLUMNS)
-    undamaged: dict[str, Metric] = {}
-    for name in ("real", *DAMAGES, "copies"):
+    uncorrupted: dict[str, Metric] = {}
+    for name in ("real", *CORRUPTIONS, "copies"):
         start = time.perf_counter()
         metrics = measured(name)
-        undamaged = undamaged or metrics
-        yield f"| {name} | " + " | ".join(cell(metrics.get(k), undamaged.get(k)) for k in COLUMNS) + " |"
+        uncorrupted = uncorrupted or metrics
+        yield f"| {name} | " + " | ".join(cell(metrics.get(k), uncorrupted.get(k)) for k in COLUMNS) + " |"
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
 
 
