@@ -91,8 +91,8 @@ def test_conditions(tmp_path, weights, collection):
     told, lines = run(tmp_path, "conditions.py", collection, "--weights", weights, "--number", 3, "--steps", 2)
     assert "3 val masks" in told
     names = [line["choice"] for line in lines]
-    assert names[0] == "as the weights say" and {"peaks not steered", "guidance mask 1.5"} <= set(names)
-    steered, left = (lines[names.index(name)] for name in ("as the weights say", "peaks not steered"))
+    assert names[0] == "as the weights say" and {"no peak projection", "guidance mask 1.5"} <= set(names)
+    steered, left = (lines[names.index(name)] for name in ("as the weights say", "no peak projection"))
     assert steered["peak"] > left["peak"]  # what an untrained network draws is faint
 
 

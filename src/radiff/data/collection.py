@@ -357,8 +357,7 @@ def _tell_unknown(root: Path, rows: Sequence[Row]) -> None:
 
 def _with_split_files(root: Path, rows: list[Row]) -> list[Row]:
     split_of: dict[str, str] = {}
-    for split in SPLITS:
-        path = root / f"{split}.txt"
+    for split, path in ((name, root / f"{name}.txt") for name in SPLITS):
         if path.is_file():
             split_of.update(dict.fromkeys(read_text(path).split("\n"), split))
     return [replace(row, split=split_of.get(row.image, row.split)) for row in rows]

@@ -48,7 +48,8 @@ def parse_address(path: PathLike) -> Address:
     file = Path(match["file"])
     if len(told) == 1 and told[0].isdigit():
         return Address(file, one=int(told[0]))
-    if len(told) > 2 or ":" in told[0] or (not told[1].isdigit() if len(told) == 2 else not told[0]):
+    plane_told = len(told) == 1 or not told[1] or told[1].isdigit()
+    if len(told) > 2 or ":" in told[0] or not any(told) or not plane_told:
         raise InputError(
             f"{match['told']} is no part of a file; write [HDU] or [HDU][plane], e.g. [SCI] or [1][0]", file
         )
@@ -58,7 +59,7 @@ def parse_address(path: PathLike) -> Address:
         if not version.strip().isdigit():
             raise InputError(f"[{told[0]}] is no HDU; write its number, its name, or name,version", file)
         hdu = (str(hdu), int(version))
-    return Address(file, hdu, int(told[1]) if len(told) == 2 else None)
+    return Address(file, hdu, int(told[1]) if len(told) == 2 and told[1] else None)
 
 
 def map_file(path: PathLike) -> Path:
@@ -79,8 +80,8 @@ def with_part(path: PathLike, hdu: str | int | None, plane: int | None) -> Path:
     address = parse_address(path)
     if address.hdu is not None or address.one is not None or address.plane is not None:
         raise InputError("names a part of the file, and so do --hdu and --plane; leave one of them out", path)
-    told = "" if hdu is None else f"{hdu}"
-    return Path(f"{address.file}[{told}]" if plane is None else f"{address.file}[{told}][{plane}]")
+    # the second pair of brackets says that the first holds an HDU, also in a file of one
+    return Path(f"{address.file}[{'' if hdu is None else hdu}][{'' if plane is None else plane}]")
 
 
 def plain_name(path: PathLike) -> str:
